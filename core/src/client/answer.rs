@@ -1,0 +1,249 @@
+//! Takes answers.
+
+use rand_core::Rng;
+
+use super::request::Wish;
+use super::{Active, Client, ClientDropped, Due, Ending, Fate, Finish, Kind, Phase, Session};
+use crate::message::{Answer, Message, Refusal, Reply};
+use crate::seal::Seal;
+use crate::status::count;
+use crate::types::{Epoch, NodeId, SessionId};
+use crate::wire::{self, Route};
+
+/// What an answer means for the operation.
+#[allow(clippy::large_enum_variant, reason = "it lives no longer than a call")]
+#[derive(Clone, Copy)]
+enum Verdict<'a> {
+    Opened(SessionId),
+    Ended(Ending, &'a [u8]),
+    Redirected(Option<NodeId>),
+    Deferred,
+    LongerRequest(usize),
+}
+
+impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: usize>
+    Client<A, S, R, SERVERS, BYTES>
+{
+    /// Takes a datagram. An answer counts if it is to something that this operation has sent, be it
+    /// the last copy or an earlier one.
+    ///
+    /// # Errors
+    /// `ClientDropped`: it was of no use. It is counted; nothing else has changed.
+    pub fn receive(&mut self, from: A, datagram: &[u8]) -> Result<(), ClientDropped> {
+        let taken = self.take(from, datagram);
+        match taken {
+            Ok(()) => {}
+            Err(ClientDropped::Undecodable(_)) => count(&mut self.counters.undecodable),
+            Err(ClientDropped::Misdirected) => count(&mut self.counters.misdirected),
+            Err(ClientDropped::Stale) => count(&mut self.counters.stale),
+            Err(ClientDropped::Unexpected) => count(&mut self.counters.unexpected),
+        }
+        taken
+    }
+
+    fn take(&mut self, from: A, datagram: &[u8]) -> Result<(), ClientDropped> {
+        let (header, message) =
+            wire::decode(datagram, &self.seal).map_err(ClientDropped::Undecodable)?;
+        let Route::Client(route) = header.route else { return Err(ClientDropped::Misdirected) };
+        let Message::Reply(reply) = message else { return Err(ClientDropped::Misdirected) };
+        if route.cluster != self.options.cluster || route.client != self.id {
+            return Err(ClientDropped::Misdirected);
+        }
+        let Phase::Active(active) = &self.phase else { return Err(ClientDropped::Stale) };
+        let active = *active;
+        if reply.echo < active.first || reply.echo > self.number {
+            return Err(ClientDropped::Stale);
+        }
+        let verdict = self.judge(&active, route.epoch, &reply)?;
+        let place = self.learn(from, reply.from);
+        self.obey(active, verdict, place, (reply.from, route.epoch));
+        Ok(())
+    }
+
+    /// What the answer means, if it answers the question. What ends the operation does so whichever
+    /// copy it answers; the rest is advice about the last copy, and is heard once. A session's
+    /// command cannot have been applied in another epoch than the session's.
+    fn judge<'a>(
+        &self,
+        active: &Active,
+        epoch: Epoch,
+        reply: &Reply<'a>,
+    ) -> Result<Verdict<'a>, ClientDropped> {
+        let is_awaited = matches!(active.due, Due::Answer(_)) && reply.echo == self.number;
+        let advice = |verdict| if is_awaited { Ok(verdict) } else { Err(ClientDropped::Stale) };
+        if reply.from == NodeId(0) {
+            return Err(ClientDropped::Unexpected);
+        }
+        match (self.wish(active.kind), reply.answer) {
+            (Wish::Open, Answer::Opened(session)) if session.0 != 0 && epoch.0 != 0 => {
+                Ok(Verdict::Opened(session))
+            }
+            (Wish::Command(session), Answer::Applied { entry, response })
+                if session.epoch == epoch =>
+            {
+                Ok(Verdict::Ended(Ending::Applied(entry), response))
+            }
+            (Wish::Query, Answer::Answered { index, answer }) => {
+                Ok(Verdict::Ended(Ending::Answered(index), answer))
+            }
+            (Wish::Status, Answer::Status(status)) => {
+                Ok(Verdict::Ended(Ending::Status(status), &[]))
+            }
+            (Wish::Open | Wish::Command(_) | Wish::Query, Answer::NotLeader(hint)) => {
+                advice(Verdict::Redirected(hint))
+            }
+            (_, Answer::Busy | Answer::Unknown) => advice(Verdict::Deferred),
+            (Wish::Command(_) | Wish::Query, Answer::SessionExpired) if self.session.is_some() => {
+                Ok(Verdict::Ended(Ending::SessionExpired, &[]))
+            }
+            (_, Answer::Refused(Refusal::AnswerLongerThanRequest(bytes))) => {
+                let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+                advice(Verdict::LongerRequest(bytes))
+            }
+            (wish, Answer::Refused(refusal @ (Refusal::Malformed | Refusal::TooLarge(_)))) => {
+                let fate = self.fate_of_refused(active, &wish);
+                Ok(Verdict::Ended(Ending::Refused { refusal, fate }, &[]))
+            }
+            (
+                Wish::Open | Wish::Command(_) | Wish::Query | Wish::Status,
+                Answer::Opened(_)
+                | Answer::Applied { .. }
+                | Answer::Answered { .. }
+                | Answer::Status(_)
+                | Answer::NotLeader(_)
+                | Answer::SessionExpired,
+            ) => Err(ClientDropped::Unexpected),
+        }
+    }
+
+    const fn fate_of_refused(&self, active: &Active, wish: &Wish) -> Fate {
+        match wish {
+            Wish::Command(_) if self.number > active.first => Fate::Unknown,
+            Wish::Command(_) | Wish::Open | Wish::Query | Wish::Status => Fate::NothingHappened,
+        }
+    }
+
+    /// Notes which node is at this address, and gives the server's place.
+    fn learn(&mut self, from: A, id: NodeId) -> Option<usize> {
+        let place = self.servers.iter().position(|server| server.address == from)?;
+        for (at, server) in self.servers.iter_mut().enumerate() {
+            if at == place {
+                server.id = Some(id);
+            } else if server.id == Some(id) {
+                server.id = None;
+            }
+        }
+        Some(place)
+    }
+
+    fn obey(
+        &mut self,
+        active: Active,
+        verdict: Verdict<'_>,
+        place: Option<usize>,
+        (from, epoch): (NodeId, Epoch),
+    ) {
+        match verdict {
+            Verdict::Opened(id) => {
+                self.session = Some(Session { id, epoch, sequence: 1 });
+                self.settle(place);
+                let first = self.number.saturating_add(1);
+                self.phase = Phase::Active(Active::new(active.kind, first));
+            }
+            Verdict::Ended(ending, content) => {
+                let ending = self.keep(ending, content);
+                self.end(active.kind, ending);
+                if active.kind == Kind::Command || active.kind == Kind::Query {
+                    self.settle(place);
+                }
+                self.phase = Phase::Finished(Finish { kind: active.kind, from, epoch, ending });
+            }
+            Verdict::Redirected(hint) => self.redirect(active, hint),
+            Verdict::Deferred => {
+                count(&mut self.counters.deferrals);
+                self.pause(active);
+            }
+            Verdict::LongerRequest(bytes) => self.lengthen(active, bytes, (from, epoch)),
+        }
+    }
+
+    /// The next operation starts where this one was answered.
+    const fn settle(&mut self, place: Option<usize>) {
+        if let Some(place) = place {
+            self.target = place;
+            self.tour = place;
+        }
+    }
+
+    /// Keeps the bytes that came, where those that were asked no longer matter.
+    fn keep(&mut self, ending: Ending, content: &[u8]) -> Ending {
+        let Some(room) = self.bytes.get_mut(..content.len()) else {
+            return Ending::AnswerTooLong(content.len());
+        };
+        room.iter_mut().zip(content).for_each(|(to, from)| *to = *from);
+        self.length = content.len();
+        ending
+    }
+
+    /// A command that has ended has spent its sequence number, even if it was refused: a late copy
+    /// of it must not be taken for another one.
+    const fn end(&mut self, kind: Kind, ending: Ending) {
+        match (kind, ending) {
+            (_, Ending::SessionExpired) => self.session = None,
+            (Kind::Command, _) => self.spend_sequence(),
+            (Kind::Query | Kind::Status(_), _) => {}
+        }
+    }
+
+    /// Asks the leader that was named, or the next server of the tour, at once; but when servers
+    /// send us in a circle, or there is nobody else, only after a wait.
+    fn redirect(&mut self, mut active: Active, hint: Option<NodeId>) {
+        count(&mut self.counters.redirects);
+        let asked = self.target;
+        let named = hint
+            .and_then(|id| self.servers.iter().position(|server| server.id == Some(id)))
+            .filter(|place| *place != asked);
+        if active.redirects >= self.servers.len() {
+            self.move_on();
+            return self.pause(active);
+        }
+        match named {
+            Some(place) => self.target = place,
+            None => self.move_on(),
+        }
+        if self.target == asked {
+            return self.pause(active);
+        }
+        active.redirects = active.redirects.saturating_add(1);
+        active.due = Due::Send;
+        self.phase = Phase::Active(active);
+    }
+
+    fn pause(&mut self, mut active: Active) {
+        let delay = self.delay(active.attempt);
+        active.attempt = active.attempt.saturating_add(1);
+        active.due = Due::Pause(self.now.plus(delay));
+        self.phase = Phase::Active(active);
+    }
+
+    /// Asks again with a longer request, and remembers it, unless that would be too long or no
+    /// longer than the last one.
+    fn lengthen(&mut self, mut active: Active, bytes: usize, (from, epoch): (NodeId, Epoch)) {
+        if bytes > usize::from(self.options.datagram) || bytes <= active.sent_bytes {
+            let ending = Ending::AnswerTooLong(bytes);
+            self.end(active.kind, ending);
+            self.phase = Phase::Finished(Finish { kind: active.kind, from, epoch, ending });
+            return;
+        }
+        match self.wish(active.kind) {
+            Wish::Open | Wish::Command(_) => self.command_room = bytes,
+            Wish::Query | Wish::Status => self.query_room = bytes,
+        }
+        if active.redirects >= self.servers.len() {
+            return self.pause(active);
+        }
+        active.redirects = active.redirects.saturating_add(1);
+        active.due = Due::Send;
+        self.phase = Phase::Active(active);
+    }
+}

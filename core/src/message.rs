@@ -1,0 +1,281 @@
+//! What nodes and clients say to each other, as values. How it looks on the wire: `wire`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::configuration::Members;
+use crate::status::Status;
+use crate::types::{EntryId, Epoch, Index, NodeId, Nonce, SessionId, Term};
+
+/// Everything that travels in a datagram. It borrows from the datagram, or from the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Message<'a> {
+    /// Who is there, and in which state?
+    Hello(Hello),
+    /// The answer to a hello.
+    HelloReply(HelloReply),
+    /// The coordinator proposes the members of a new epoch; accepting it binds to nothing.
+    Boot(Members<'a>),
+    /// The answer to a boot.
+    BootReply(BootReply),
+    /// Would you vote for me in this term? (thesis 9.6)
+    PreVote(VoteRequest),
+    /// The answer to a pre-vote, which changes nothing at the voter.
+    PreVoteReply(VoteReply),
+    /// `RequestVote` (figure 2).
+    Vote(VoteRequest),
+    /// Its result.
+    VoteReply(VoteReply),
+    /// `AppendEntries` (figure 2); without entries it is a heartbeat.
+    Append(Append<'a>),
+    /// Its result.
+    AppendReply(AppendReply),
+    /// A follower asks its leader for a read index (thesis 6.4).
+    ReadRequest(ReadRequest),
+    /// The answer, once a quorum has confirmed the leader.
+    ReadReply(ReadReply),
+    /// A client wants something.
+    Request(Request<'a>),
+    /// What came of it.
+    Reply(Reply<'a>),
+}
+
+/// Asks every other id for its state; only an answer with the current nonce counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Hello {
+    /// Repeated in the answer.
+    pub nonce: Nonce,
+    /// A hash of the id list that the sender was started with.
+    pub ids: Nonce,
+    /// The largest datagram that the sender takes, in bytes.
+    pub datagram: u16,
+}
+
+/// The answer to a [`Hello`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct HelloReply {
+    /// The question's.
+    pub nonce: Nonce,
+    /// Where the sender stands.
+    pub standing: Standing,
+    /// The largest datagram that the sender takes, in bytes.
+    pub datagram: u16,
+}
+
+/// Where a node stands with respect to epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Standing {
+    /// It has joined no epoch and holds nothing.
+    Blank,
+    /// It has joined an epoch.
+    In {
+        /// Which.
+        epoch: Epoch,
+        /// Whether it can see that its configuration will never have a quorum again.
+        hopeless: bool,
+        /// The leader it knows.
+        leader: Option<NodeId>,
+    },
+    /// It was started with another list of ids, so the two are not one cluster.
+    OtherIds,
+}
+
+/// The answer to a boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct BootReply {
+    /// The epoch that the proposed members would form.
+    pub epoch: Epoch,
+    /// Whether the sender was still blank and is named.
+    pub accepted: bool,
+}
+
+/// The arguments of `RequestVote` (figure 2) that are not in the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct VoteRequest {
+    /// The term to be elected in.
+    pub term: Term,
+    /// The candidate's last entry.
+    pub last: EntryId,
+}
+
+/// The result of a vote or a pre-vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct VoteReply {
+    /// The voter's term.
+    pub term: Term,
+    /// The term that was asked for: a grant counts for that term alone.
+    pub asked: Term,
+    /// Whether it is granted.
+    pub granted: bool,
+}
+
+/// The arguments of `AppendEntries` (figure 2) that are not in the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Append<'a> {
+    /// The leader's term.
+    pub term: Term,
+    /// The entry before the first one sent.
+    pub prev: EntryId,
+    /// The leader's commit index.
+    pub commit: Index,
+    /// Every member holds the log up to here; never above `commit`.
+    pub everywhere: Index,
+    /// Consecutive entries in their one encoding, unchecked until the log takes them.
+    pub run: &'a [u8],
+}
+
+/// The result of an append; it describes itself, so that late copies are harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct AppendReply {
+    /// The follower's term.
+    pub term: Term,
+    /// The number of the append that it answers.
+    pub echo: u64,
+    /// What came of it.
+    pub outcome: AppendOutcome,
+}
+
+/// What came of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum AppendOutcome {
+    /// The follower's log equals the leader's up to here, durably.
+    Matched(Index),
+    /// It does not hold the entry before; the leader may look at or before this one (section 5.3).
+    Mismatch(EntryId),
+    /// The append was of an earlier term than the follower's: it proves nothing.
+    Stale,
+}
+
+/// A follower's question for a read index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ReadRequest {
+    /// The follower's term.
+    pub term: Term,
+    /// Drawn when the follower's process started: an answer to an earlier process proves nothing.
+    pub nonce: Nonce,
+}
+
+/// A leader's answer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ReadReply {
+    /// The leader's term.
+    pub term: Term,
+    /// The number of the request that it answers.
+    pub echo: u64,
+    /// The request's.
+    pub nonce: Nonce,
+    /// What was committed when the request was confirmed: apply it, then read.
+    pub index: Index,
+}
+
+/// What a client wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Request<'a> {
+    /// The wish.
+    #[serde(borrow)]
+    pub want: Want<'a>,
+    /// Zeros that make the request as long as the longest answer it will take: nobody who has not
+    /// proved an address gets a longer answer than the question.
+    #[serde(with = "crate::wire::bytes")]
+    pub padding: &'a [u8],
+}
+
+/// A client's wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Want<'a> {
+    /// A session (thesis 6.3).
+    Open,
+    /// A command, to take effect once however often it is sent.
+    Command {
+        /// The session it belongs to.
+        session: SessionId,
+        /// One more than the session's command before; the first is 1.
+        sequence: u64,
+        /// The postcard bytes of the state machine's command.
+        #[serde(with = "crate::wire::bytes")]
+        command: &'a [u8],
+    },
+    /// A linearizable read.
+    Query {
+        /// The postcard bytes of the state machine's query.
+        #[serde(with = "crate::wire::bytes")]
+        query: &'a [u8],
+    },
+    /// How the node itself is; answered at once, from what it knows.
+    Status,
+}
+
+/// What came of a client's request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Reply<'a> {
+    /// The number of the request that it answers.
+    pub echo: u64,
+    /// Who answers.
+    pub from: NodeId,
+    /// The answer.
+    #[serde(borrow)]
+    pub answer: Answer<'a>,
+}
+
+/// A node's answer to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Answer<'a> {
+    /// The session is open.
+    Opened(SessionId),
+    /// The command is committed and applied.
+    Applied {
+        /// The entry it was applied from. A retry names the entry that took effect.
+        entry: EntryId,
+        /// The postcard bytes of the state machine's response.
+        #[serde(with = "crate::wire::bytes")]
+        response: &'a [u8],
+    },
+    /// The query is answered.
+    Answered {
+        /// The last entry that was applied when it was.
+        index: Index,
+        /// The postcard bytes of the state machine's answer.
+        #[serde(with = "crate::wire::bytes")]
+        answer: &'a [u8],
+    },
+    /// How the node is.
+    Status(Status),
+    /// Another node leads, this one if it is known. Nothing happened.
+    NotLeader(Option<NodeId>),
+    /// A table is full. Nothing happened; try again.
+    Busy,
+    /// What was proposed is no longer in the log, or its fate is not known. Ask again in the same
+    /// session.
+    Unknown,
+    /// There is no such session any more: whether its last command took effect is not known here.
+    SessionExpired,
+    /// It will never be done. Nothing happened.
+    Refused(Refusal),
+}
+
+/// Why a request is refused for good. Nothing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Refusal {
+    /// The bytes are no command or query of this state machine.
+    Malformed,
+    /// The command fits no entry; the limit is in bytes.
+    TooLarge(u32),
+    /// The answer is longer than the request, which must be padded to this many bytes.
+    AnswerLongerThanRequest(u32),
+}

@@ -1,0 +1,102 @@
+//! What a committed command does: it takes effect once, in its session (thesis 6.3).
+
+use rand_core::Rng;
+
+use super::command::{Content, read_whole};
+use super::sessions::{Fate, Sessions};
+use super::{Event, Node, Platform, ResponseOf};
+use crate::log::Memory;
+use crate::machine::StateMachine;
+use crate::raft::Apply;
+use crate::seal::Seal;
+use crate::status::count;
+use crate::types::{EntryId, SessionId};
+
+/// What became of an entry.
+pub(super) struct Applied<R> {
+    pub(super) entry: EntryId,
+    pub(super) effect: Effect<R>,
+}
+
+/// What an entry did to the state.
+pub(super) enum Effect<R> {
+    /// The state machine took the command.
+    Done(R),
+    /// It had taken it before, from this entry.
+    Before(EntryId, R),
+    /// A session is open; whether another was closed for it.
+    Opened(SessionId, bool),
+    /// The session is not known any more.
+    Expired,
+    /// Not a command of this state machine.
+    None,
+}
+
+/// Applies one entry.
+#[inline]
+pub(super) fn apply<M, R, S, F, const N: usize, const SESSIONS: usize>(
+    apply: Apply<'_, M, R, S, N>,
+    machine: &mut F,
+    sessions: &mut Sessions<F::Response, SESSIONS>,
+) -> Option<Applied<F::Response>>
+where
+    M: Memory,
+    R: Rng,
+    S: Seal,
+    F: StateMachine,
+{
+    let entry = apply.entry()?;
+    let id = entry.id;
+    let effect = match Content::read(entry.data) {
+        Some(Content::Plain(command)) => match read_whole(command) {
+            Some(command) => Effect::Done(machine.apply(command)),
+            None => Effect::None,
+        },
+        Some(Content::Open(client)) => {
+            let (session, evicted) = sessions.open(id.index, client);
+            Effect::Opened(session, evicted)
+        }
+        Some(Content::Session { session, sequence, command }) => {
+            match sessions.begin(session, sequence, id.index) {
+                Fate::New(session) => match read_whole(command) {
+                    Some(command) => {
+                        let response = machine.apply(command);
+                        session.finish(sequence, id, response.clone());
+                        Effect::Done(response)
+                    }
+                    None => Effect::None,
+                },
+                Fate::Before(entry, response) => Effect::Before(entry, response),
+                Fate::Superseded => Effect::None,
+                Fate::Unknown => Effect::Expired,
+            }
+        }
+        None => Effect::None,
+    };
+    apply.done();
+    Some(Applied { entry: id, effect })
+}
+
+impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: usize>
+    Node<P, MEMBERS, SESSIONS, PENDING>
+{
+    /// Notes the answer for whoever waits for it.
+    pub(super) fn on_applied<'b>(
+        &mut self,
+        applied: Option<Applied<ResponseOf<P>>>,
+    ) -> Option<Event<'b, P::Address, ResponseOf<P>>> {
+        let Applied { entry, effect } = applied?;
+        let counters = self.raft.counters_mut();
+        match &effect {
+            Effect::Before(..) => count(&mut counters.duplicates),
+            Effect::Opened(_, true) => count(&mut counters.sessions_evicted),
+            Effect::Expired => count(&mut counters.sessions_expired),
+            Effect::Done(_) | Effect::Opened(_, false) | Effect::None => {}
+        }
+        self.pending.on_applied(entry, &effect);
+        match effect {
+            Effect::Done(response) => Some(Event::Applied { entry, response }),
+            Effect::Before(..) | Effect::Opened(..) | Effect::Expired | Effect::None => None,
+        }
+    }
+}

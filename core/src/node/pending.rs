@@ -1,0 +1,146 @@
+//! Requests that wait for an answer, in a table of fixed size.
+
+use heapless::Vec;
+
+use super::apply::Effect;
+use super::{Platform, ResponseOf};
+use crate::machine::StateMachine;
+use crate::message::Refusal;
+use crate::raft::{ReadId, Reads};
+use crate::types::{ClientId, EntryId, NodeId, SessionId};
+
+type QueryOf<P> = <<P as Platform>::Machine as StateMachine>::Query;
+
+/// The requests of this node that are not answered yet: at most one of each client.
+pub(super) struct PendingTable<P: Platform, const CAPACITY: usize> {
+    waiting: Vec<Pending<P>, CAPACITY>,
+    /// Who found the table full. A newer one replaces it; the older asks again.
+    turned_away: Option<Asker<P::Address>>,
+}
+
+/// Who waits.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<A> {
+    pub(super) client: ClientId,
+    pub(super) address: A,
+    /// The request's number.
+    pub(super) number: u64,
+    /// The request's length: the answer's limit.
+    pub(super) length: usize,
+}
+
+pub(super) struct Pending<P: Platform> {
+    pub(super) asker: Asker<P::Address>,
+    pub(super) work: Work<P>,
+}
+
+/// What is waited for, or the answer.
+pub(super) enum Work<P: Platform> {
+    /// This entry must be applied. A session's command is named, so that a retry finds it.
+    Entry(EntryId, Option<(SessionId, u64)>),
+    /// This read must be ready.
+    Query(ReadId, QueryOf<P>),
+    /// The query can be answered from the state as it is.
+    Ready(QueryOf<P>),
+    Applied(EntryId, ResponseOf<P>),
+    Opened(SessionId),
+    Status,
+    NotLeader(Option<NodeId>),
+    Busy,
+    Unknown,
+    Expired,
+    Refused(Refusal),
+}
+
+impl<P: Platform, const CAPACITY: usize> PendingTable<P, CAPACITY> {
+    pub(super) const fn new() -> Self {
+        const { assert!(CAPACITY > 0, "a node needs room for a request") };
+        Self { waiting: Vec::new(), turned_away: None }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Makes room for a client's request, in place of an earlier one of its own. Without room it is
+    /// turned away, and the answer is false.
+    pub(super) fn admit(&mut self, asker: &Asker<P::Address>) -> bool {
+        self.waiting.retain(|pending| pending.asker.client != asker.client);
+        if self.waiting.is_full() {
+            self.turned_away = Some(*asker);
+        }
+        !self.waiting.is_full()
+    }
+
+    /// Adds what was admitted.
+    pub(super) fn add(&mut self, asker: Asker<P::Address>, work: Work<P>) {
+        let _room = self.waiting.push(Pending { asker, work });
+    }
+
+    /// The same command of the same session, sent again: the answer goes where it was sent from
+    /// last. False if it is not waited for.
+    pub(super) fn is_repeated(
+        &mut self,
+        asker: &Asker<P::Address>,
+        session: SessionId,
+        sequence: u64,
+        is_alive: impl Fn(EntryId) -> bool,
+    ) -> bool {
+        let found = self.waiting.iter_mut().find(|pending| pending.asker.client == asker.client);
+        let Some(pending) = found else { return false };
+        let Work::Entry(entry, Some(command)) = &pending.work else { return false };
+        let is_same = *command == (session, sequence) && is_alive(*entry);
+        if is_same {
+            pending.asker = *asker;
+        }
+        is_same
+    }
+
+    /// An entry is applied: whoever waits for it, or for another one that would have stood there,
+    /// has an answer.
+    pub(super) fn on_applied(&mut self, applied: EntryId, effect: &Effect<ResponseOf<P>>) {
+        for pending in &mut self.waiting {
+            if let Work::Entry(entry, _) = &pending.work
+                && entry.index == applied.index
+            {
+                pending.work = if *entry != applied {
+                    Work::Unknown
+                } else {
+                    match effect {
+                        Effect::Done(response) => Work::Applied(applied, response.clone()),
+                        Effect::Before(first, response) => Work::Applied(*first, response.clone()),
+                        Effect::Opened(session, _) => Work::Opened(*session),
+                        Effect::Expired => Work::Expired,
+                        Effect::None => Work::Refused(Refusal::Malformed),
+                    }
+                };
+            }
+        }
+    }
+
+    /// Reads have come to an end.
+    pub(super) fn on_reads(&mut self, reads: Reads) {
+        for pending in &mut self.waiting {
+            if let Work::Query(read, query) = &pending.work
+                && *read <= reads.upto
+            {
+                pending.work = if reads.is_ready {
+                    Work::Ready(query.clone())
+                } else {
+                    Work::NotLeader(None)
+                };
+            }
+        }
+    }
+
+    /// Takes out a request that has its answer.
+    pub(super) fn take_answered(&mut self) -> Option<Pending<P>> {
+        if let Some(asker) = self.turned_away.take() {
+            return Some(Pending { asker, work: Work::Busy });
+        }
+        let is_waiting =
+            |pending: &Pending<P>| matches!(pending.work, Work::Entry(..) | Work::Query(..));
+        let place = self.waiting.iter().position(|pending| !is_waiting(pending))?;
+        (place < self.waiting.len()).then(|| self.waiting.swap_remove(place))
+    }
+}

@@ -1,0 +1,129 @@
+//! Answers to clients, never longer than what was asked.
+
+use serde::Serialize;
+
+use super::pending::{Asker, Pending, Work};
+use super::{Destination, Node, Platform};
+use crate::machine::StateMachine;
+use crate::message::{Answer, Message, Refusal, Reply};
+use crate::seal::Seal;
+use crate::wire::body::Kind;
+use crate::wire::writer::Writer;
+use crate::wire::{self, ClientRoute, Header, Route};
+
+/// The places of the two answers that carry a state machine's bytes among [`Answer`]'s variants.
+const APPLIED: u8 = 1;
+const ANSWERED: u8 = 2;
+
+impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: usize>
+    Node<P, MEMBERS, SESSIONS, PENDING>
+{
+    /// Writes the next answer that is ready.
+    pub(super) fn write_answer(
+        &mut self,
+        buffer: &mut [u8],
+    ) -> Option<(Destination<P::Address>, usize)> {
+        // An answer that may not be sent at all is passed over; each takes one out of the table.
+        for _ in 0..=PENDING {
+            let Pending { asker, work } = self.pending.take_answered()?;
+            self.answers = self.answers.saturating_add(1);
+            if let Some(length) = self.write_within_limit(&asker, &work, buffer) {
+                return Some((Destination::Client(asker.address), length));
+            }
+        }
+        None
+    }
+
+    /// Writes an answer, or how long the request should have been for it.
+    fn write_within_limit(
+        &self,
+        asker: &Asker<P::Address>,
+        work: &Work<P>,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let written = self.write_work(asker, work, buffer);
+        let needed = match written {
+            Some(length) if length <= asker.length => return Some(length),
+            Some(length) => length,
+            None => buffer.len(),
+        };
+        let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+        let refused = Answer::Refused(Refusal::AnswerLongerThanRequest(needed));
+        let written = self.write_plain(asker, refused, buffer);
+        written.filter(|length| *length <= asker.length)
+    }
+
+    fn write_work(
+        &self,
+        asker: &Asker<P::Address>,
+        work: &Work<P>,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let answer = match work {
+            Work::Applied(entry, response) => {
+                let place = (entry.term.0, Some(entry.index.0));
+                return self.write_payload(asker, APPLIED, place, response, buffer);
+            }
+            Work::Ready(query) => {
+                let place = (self.raft.applied().0, None);
+                let answer = self.machine.query(query);
+                return self.write_payload(asker, ANSWERED, place, &answer, buffer);
+            }
+            Work::Opened(session) => Answer::Opened(*session),
+            Work::Status => Answer::Status(self.raft.status()),
+            Work::NotLeader(leader) => Answer::NotLeader(*leader),
+            Work::Busy => Answer::Busy,
+            Work::Unknown | Work::Entry(..) | Work::Query(..) => Answer::Unknown,
+            Work::Expired => Answer::SessionExpired,
+            Work::Refused(refusal) => Answer::Refused(*refusal),
+        };
+        self.write_plain(asker, answer, buffer)
+    }
+
+    fn header(&self, asker: &Asker<P::Address>) -> Header {
+        let route = ClientRoute {
+            cluster: self.raft.cluster(),
+            epoch: self.raft.hard_state().epoch,
+            client: asker.client,
+        };
+        Header { number: self.answers, route: Route::Client(route) }
+    }
+
+    fn write_plain(
+        &self,
+        asker: &Asker<P::Address>,
+        answer: Answer<'_>,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let from = self.raft.member().id;
+        let reply = Message::Reply(Reply { echo: asker.number, from, answer });
+        wire::encode(&self.header(asker), &reply, self.raft.seal_ref(), buffer)
+    }
+
+    /// Writes a reply whose payload is encoded in its place: `Applied` with the entry's term and
+    /// index, or `Answered` with the index alone, then the payload's length and the payload.
+    fn write_payload<T: Serialize>(
+        &self,
+        asker: &Asker<P::Address>,
+        variant: u8,
+        place: (u64, Option<u64>),
+        payload: &T,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let seal = self.raft.seal_ref();
+        let size = postcard::ser_flavors::Size::default();
+        let size = postcard::serialize_with_flavor(payload, size).ok()?;
+        let mut writer = Writer::new(buffer);
+        self.header(asker).write(Kind::Reply, seal.key(), &mut writer)?;
+        writer.varint(asker.number)?;
+        writer.varint(u64::from(self.raft.member().id.0))?;
+        writer.byte(variant)?;
+        writer.varint(place.0)?;
+        if let Some(index) = place.1 {
+            writer.varint(index)?;
+        }
+        writer.varint(u64::try_from(size).unwrap_or(u64::MAX))?;
+        writer.postcard(payload)?;
+        writer.seal(seal)
+    }
+}

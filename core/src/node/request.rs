@@ -1,0 +1,107 @@
+//! What becomes of a client's request.
+
+use super::command::{Content, read_whole};
+use super::pending::{Asker, Work};
+use super::{Node, Platform};
+use crate::machine::StateMachine;
+use crate::message::{Refusal, Want};
+use crate::raft::{ClientRequest, ProposeError, ReadError};
+use crate::status::count;
+use crate::types::{EntryId, Epoch, SessionId};
+
+impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: usize>
+    Node<P, MEMBERS, SESSIONS, PENDING>
+{
+    pub(super) fn on_request(&mut self, from: P::Address, request: &ClientRequest<'_>) {
+        let asker = Asker {
+            client: request.route.client,
+            address: from,
+            number: request.number,
+            length: request.length,
+        };
+        if let Want::Command { session, sequence, .. } = request.request.want {
+            let raft = &self.raft;
+            let is_alive = |entry: EntryId| raft.term_at(entry.index) == Some(entry.term);
+            if self.pending.is_repeated(&asker, session, sequence, is_alive) {
+                return;
+            }
+        }
+        if !self.pending.admit(&asker) {
+            count(&mut self.raft.counters_mut().busy);
+            return;
+        }
+        let work = match request.request.want {
+            Want::Open => self.on_open(&asker),
+            Want::Command { session, sequence, command } => {
+                let epoch = request.route.epoch;
+                self.on_command(epoch, session, sequence, command)
+            }
+            Want::Query { query } => self.on_query(query),
+            Want::Status => Work::Status,
+        };
+        self.pending.add(asker, work);
+    }
+
+    fn on_open(&mut self, asker: &Asker<P::Address>) -> Work<P> {
+        let content = Content::Open(asker.client);
+        let proposed = self.raft.propose_with(|space| content.write(space));
+        self.proposed(proposed, None)
+    }
+
+    fn on_command(
+        &mut self,
+        epoch: Epoch,
+        session: SessionId,
+        sequence: u64,
+        command: &[u8],
+    ) -> Work<P> {
+        let is_other_world = epoch != self.raft.hard_state().epoch;
+        match self.sessions.peek(session, sequence) {
+            _ if is_other_world && self.raft.hard_state().epoch != Epoch(0) => {
+                count(&mut self.raft.counters_mut().sessions_expired);
+                return Work::Expired;
+            }
+            Some(Some((entry, response))) => {
+                count(&mut self.raft.counters_mut().duplicates);
+                return Work::Applied(entry, response);
+            }
+            // Whether the session is open is decided where the command stands in the log.
+            Some(None) | None => {}
+        }
+        if read_whole::<<P::Machine as StateMachine>::Command<'_>>(command).is_none() {
+            return Work::Refused(Refusal::Malformed);
+        }
+        let content = Content::Session { session, sequence, command };
+        let proposed = self.raft.propose_with(|space| content.write(space));
+        self.proposed(proposed, Some((session, sequence)))
+    }
+
+    fn on_query(&mut self, query: &[u8]) -> Work<P> {
+        let Some(query) = read_whole::<<P::Machine as StateMachine>::Query>(query) else {
+            return Work::Refused(Refusal::Malformed);
+        };
+        match self.raft.read() {
+            Ok(read) => Work::Query(read, query),
+            Err(ReadError::NoLeader | ReadError::Failed) => Work::NotLeader(None),
+        }
+    }
+
+    fn proposed(
+        &mut self,
+        proposed: Result<EntryId, ProposeError>,
+        command: Option<(SessionId, u64)>,
+    ) -> Work<P> {
+        match proposed {
+            Ok(entry) => Work::Entry(entry, command),
+            Err(ProposeError::NotLeader(leader)) => Work::NotLeader(leader),
+            Err(ProposeError::NotReady | ProposeError::LogFull) => {
+                count(&mut self.raft.counters_mut().busy);
+                Work::Busy
+            }
+            Err(ProposeError::TooLarge { limit }) => {
+                Work::Refused(Refusal::TooLarge(u32::try_from(limit).unwrap_or(u32::MAX)))
+            }
+            Err(ProposeError::Failed) => Work::NotLeader(None),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What an embedder chooses, and what is refused.
+
+use crate::configuration::MIN_DATAGRAM;
+use crate::log::LogError;
+use crate::types::{ClusterId, NodeId, Ticks};
+
+/// The spans of time that drive the protocol, in the embedder's ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Timing {
+    /// How often a leader says that it is there.
+    pub heartbeat: Ticks,
+    /// The shortest silence after which a follower may campaign (section 5.2). Who heard a leader
+    /// within it votes for nobody else.
+    pub election_min: Ticks,
+    /// The longest; each silence is drawn anew between the two, both included.
+    pub election_max: Ticks,
+    /// The floor of the retransmission timer.
+    pub retransmit_min: Ticks,
+}
+
+impl Timing {
+    /// The usual proportions: elections after three to six missed heartbeats, and a retransmission
+    /// timer that may fall to one tick.
+    #[must_use]
+    pub const fn from_heartbeat(heartbeat: Ticks) -> Self {
+        Self {
+            heartbeat,
+            election_min: Ticks(heartbeat.0.saturating_mul(3)),
+            election_max: Ticks(heartbeat.0.saturating_mul(6)),
+            retransmit_min: Ticks(1),
+        }
+    }
+}
+
+/// What a node is started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Options {
+    /// The cluster, the same on every node.
+    pub cluster: ClusterId,
+    /// This node.
+    pub id: NodeId,
+    /// The protocol's spans of time.
+    pub timing: Timing,
+    /// The largest datagram that this node takes and sends, in bytes.
+    pub datagram: u16,
+    /// How many bytes of entries may be on their way to one follower.
+    pub window_bytes: usize,
+}
+
+impl Options {
+    /// A node with datagrams that cross any network whole and 64 KiB on their way to each follower.
+    #[must_use]
+    pub const fn new(cluster: ClusterId, id: NodeId, timing: Timing) -> Self {
+        Self { cluster, id, timing, datagram: 1200, window_bytes: 64 * 1024 }
+    }
+
+    pub(crate) fn check(&self, others: &[NodeId], capacity: usize) -> Result<(), SetupError> {
+        let Timing { heartbeat, election_min, election_max, retransmit_min } = self.timing;
+        if self.id.0 == 0 || others.iter().any(|id| id.0 == 0) {
+            return Err(SetupError::ZeroId);
+        }
+        let twice = |(at, id): (usize, &NodeId)| others.iter().skip(at + 1).any(|other| other == id);
+        if others.contains(&self.id) || others.iter().enumerate().any(twice) {
+            return Err(SetupError::DuplicateId);
+        }
+        if others.len() >= capacity || capacity > MAX_MEMBERS {
+            return Err(SetupError::TooManyMembers { capacity });
+        }
+        if heartbeat.0 == 0 || retransmit_min.0 == 0 || retransmit_min > heartbeat {
+            return Err(SetupError::Heartbeat);
+        }
+        if election_min <= heartbeat || election_max < election_min {
+            return Err(SetupError::ElectionTimeout);
+        }
+        // The members travel in one entry; each takes 14 bytes, and the rest 128 at most.
+        let members = u16::try_from(others.len()).unwrap_or(u16::MAX).saturating_add(1);
+        let least = members.saturating_mul(14).saturating_add(128).max(MIN_DATAGRAM);
+        if self.datagram < least {
+            return Err(SetupError::Datagram { least });
+        }
+        Ok(())
+    }
+}
+
+/// No capacity may be larger: a set of members is one machine word on a microcontroller.
+pub const MAX_MEMBERS: usize = 32;
+
+/// Why a node cannot be set up. Nothing has been created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum SetupError {
+    /// Zero is not a node.
+    ZeroId,
+    /// Two members have the same id.
+    DuplicateId,
+    /// There are more members than the capacity in the type, or that is above [`MAX_MEMBERS`].
+    TooManyMembers {
+        /// The capacity, this node included.
+        capacity: usize,
+    },
+    /// The heartbeat or the retransmission floor is zero, or the floor is above the heartbeat.
+    Heartbeat,
+    /// The shortest election timeout is not above the heartbeat, or the longest is below it.
+    ElectionTimeout,
+    /// Datagrams are too small.
+    Datagram {
+        /// The least that works, in bytes.
+        least: u16,
+    },
+    /// The log's memory is of no use.
+    Log(LogError),
+    /// The log's memory is too small for the entry that names the members.
+    LogTooSmall,
+    /// What was stored names no incarnation, or is not of one piece.
+    Stored,
+}
+
+impl core::fmt::Display for SetupError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::ZeroId => f.write_str("0 is not a node id"),
+            Self::DuplicateId => f.write_str("two members have the same id"),
+            Self::TooManyMembers { capacity } => {
+                write!(f, "there are more than {capacity} members")
+            }
+            Self::Heartbeat => f.write_str(
+                "the heartbeat must be positive and not below the retransmission floor",
+            ),
+            Self::ElectionTimeout => f.write_str(
+                "the election timeout must be longer than the heartbeat, its maximum not below its minimum",
+            ),
+            Self::Datagram { least } => write!(f, "datagrams must have at least {least} bytes"),
+            Self::Log(error) => write!(f, "the log's memory is of no use: {error:?}"),
+            Self::LogTooSmall => f.write_str("the log is too small for the entry of the members"),
+            Self::Stored => f.write_str("the stored state is not of one piece"),
+        }
+    }
+}
+
+impl core::error::Error for SetupError {}

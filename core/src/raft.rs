@@ -1,0 +1,181 @@
+//! The protocol: what a node makes of time, datagrams and proposals.
+//!
+//! Each chapter of the paper is an `impl Raft` block in a file of its own; they meet in the fields
+//! below, not in calls. `receive` compares terms once and calls one `on_*`.
+
+mod election;
+mod fingerprint;
+mod follower;
+mod formation;
+mod invariant;
+mod leader;
+mod link;
+mod output;
+mod persistence;
+mod progress;
+mod propose;
+mod read;
+mod receive;
+mod recover;
+mod report;
+mod role;
+mod time;
+mod transmit;
+
+pub use invariant::Violation;
+pub use output::{Apply, BufferTooSmall, Output, Persist, Reads, Transmit};
+pub use persistence::{Receipt, Write};
+pub use propose::ProposeError;
+pub use read::{ReadError, ReadId};
+pub use receive::{ClientRequest, Dropped, Received};
+pub use recover::{RecoverError, Saved};
+
+use heapless::Vec;
+use rand_core::Rng;
+
+use crate::configuration::{Configuration, MEMBER_BYTES};
+use crate::log::{ENTRY_OVERHEAD_MAX, Log, Memory};
+use crate::options::{Options, SetupError};
+use crate::seal::Seal;
+use crate::status::Counters;
+use crate::types::{HardState, Incarnation, Index, MemberId, NodeId, Nonce, Ticks};
+use invariant::Fault;
+use link::{Link, PeerSet};
+use persistence::Durability;
+use read::ReadQueue;
+use role::Role;
+
+/// One member of a cluster, without storage, state machine or clients: see
+/// [`Node`](crate::Node) for all of them together.
+///
+/// `N` is how many members it has room for, itself included; at most
+/// [`MAX_MEMBERS`](crate::MAX_MEMBERS).
+#[derive(Clone, Debug)]
+pub struct Raft<M, R, S, const N: usize> {
+    // What never changes.
+    options: Options,
+    random: R,
+    seal: S,
+    /// Drawn once per process: an answer to an earlier process of the same incarnation is none.
+    process: Nonce,
+    /// A hash of the id list, which must be the same on every node.
+    ids: Nonce,
+
+    // Figure 2, persistent state, and how much of it is on the medium.
+    hard: HardState,
+    log: Log<M>,
+    durability: Durability,
+
+    // Figure 2, volatile state.
+    /// Never falls, never above the last entry.
+    commit: Index,
+    /// Never above `commit`. Entries that are not commands pass by themselves.
+    applied: Index,
+    /// Every member holds the log up to here, as far as the leader has said. Never above `commit`.
+    everywhere: Index,
+    /// The members that count, derived from the log.
+    configuration: Configuration<N>,
+    /// How many bytes an entry may take in the log's encoding.
+    entry_limit: usize,
+    role: Role<N>,
+    reads: ReadQueue,
+
+    // Time.
+    now: Ticks,
+    /// Nothing is due before; it may be earlier than the next deadline, never later.
+    wake: Ticks,
+    /// The election timeout drawn last.
+    timeout: Ticks,
+
+    // What is owed to whom.
+    links: Vec<Link, N>,
+    /// To whom a datagram is owed that acknowledges nothing.
+    sends: PeerSet,
+    /// To whom a reply is owed; it may have to wait for the medium.
+    replies: PeerSet,
+
+    counters: Counters,
+    fault: Fault,
+}
+
+impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
+    /// A node that holds nothing. It draws a new incarnation, and is blank until it forms or joins
+    /// an epoch with the others.
+    ///
+    /// # Errors
+    /// [`SetupError`] says what is wrong with the options, the ids or the memory.
+    pub fn new(
+        options: &Options,
+        others: &[NodeId],
+        memory: M,
+        mut random: R,
+        seal: S,
+    ) -> Result<Self, SetupError> {
+        let incarnation = Incarnation(nonzero(&mut random));
+        let hard = HardState { incarnation, ..HardState::default() };
+        Self::with_hard_state(options, others, memory, random, seal, hard)
+    }
+
+    fn with_hard_state(
+        options: &Options,
+        others: &[NodeId],
+        memory: M,
+        mut random: R,
+        seal: S,
+        hard: HardState,
+    ) -> Result<Self, SetupError> {
+        options.check(others, N)?;
+        let log = Log::new(memory).map_err(SetupError::Log)?;
+        let members = MEMBER_BYTES * (others.len() + 1) + ENTRY_OVERHEAD_MAX;
+        if log.largest_entry() < members {
+            return Err(SetupError::LogTooSmall);
+        }
+        let mut links = Vec::new();
+        for id in others {
+            let room = links.push(Link::new(*id));
+            room.map_err(|_| SetupError::TooManyMembers { capacity: N })?;
+        }
+        links.sort_unstable_by_key(|link: &Link| link.id);
+        let process = Nonce(nonzero(&mut random));
+        let mut raft = Self {
+            ids: link::ids_hash(options.id, &links),
+            entry_limit: log.largest_entry(),
+            options: *options,
+            random,
+            seal,
+            process,
+            hard,
+            log,
+            durability: Durability::default(),
+            commit: Index::ZERO,
+            applied: Index::ZERO,
+            everywhere: Index::ZERO,
+            configuration: Configuration::default(),
+            role: Role::Blank(formation::Formation::default()),
+            reads: ReadQueue::default(),
+            now: Ticks(0),
+            wake: Ticks(0),
+            timeout: Ticks(0),
+            links,
+            sends: PeerSet::EMPTY,
+            replies: PeerSet::EMPTY,
+            counters: Counters::default(),
+            fault: Fault::None,
+        };
+        raft.draw_timeout();
+        raft.start_hello_round();
+        Ok(raft)
+    }
+
+    /// This life of this node.
+    #[must_use]
+    pub const fn member(&self) -> MemberId {
+        MemberId { id: self.options.id, incarnation: self.hard.incarnation }
+    }
+}
+
+/// A random number other than zero, which everywhere means none.
+fn nonzero<R: Rng>(random: &mut R) -> u64 {
+    random.next_u64().max(1)
+}
+

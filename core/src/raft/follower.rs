@@ -1,0 +1,154 @@
+//! What a follower does with an append (figure 2, "receiver implementation").
+
+use rand_core::Rng;
+
+use super::Raft;
+use super::invariant::{Violation, invariant};
+use super::link::Owed;
+use super::role::Role;
+use crate::configuration::{Member, Members};
+use crate::log::{BadRun, EntryKind, Memory};
+use crate::message::Append;
+use crate::seal::Seal;
+use crate::status::count;
+use crate::types::Index;
+
+impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
+    /// Takes an append of our own term and owes its leader an answer.
+    pub(super) fn on_append(&mut self, peer: usize, number: u64, append: &Append<'_>) {
+        if !self.hear_leader(peer) {
+            return count(&mut self.counters.impossible);
+        }
+        match self.log.term_at(append.prev.index) {
+            Some(term) if term == append.prev.term => {}
+            // Before what we keep everything is committed, so it matches (PITFALLS 6).
+            None if append.prev.index < self.log.base().index => {}
+            Some(_) if append.prev.index <= self.commit => {
+                return count(&mut self.counters.impossible);
+            }
+            Some(_) | None => {
+                let hint =
+                    self.log.last_index_at_or_below(append.prev.index, append.prev.term);
+                return self.owe(peer, Owed::Mismatch { echo: number, hint });
+            }
+        }
+        let Some(verified) = self.extend(append) else {
+            return count(&mut self.counters.impossible);
+        };
+        self.advance_commit(append.commit.min(verified));
+        self.everywhere = self.everywhere.max(append.everywhere.min(self.commit));
+        self.owe(peer, Owed::Matched { echo: number, is_heartbeat: append.run.is_empty() });
+    }
+
+    /// Follows whoever leads the term. False if that cannot be: we lead it, or another does.
+    fn hear_leader(&mut self, peer: usize) -> bool {
+        match &mut self.role {
+            Role::Follower(follower) if follower.leader == Some(peer) => {
+                follower.since = self.now;
+                true
+            }
+            Role::Follower(follower) if follower.leader.is_none() => {
+                follower.leader = Some(peer);
+                follower.since = self.now;
+                true
+            }
+            Role::PreCandidate(_) | Role::Candidate(_) => {
+                self.become_follower(self.hard.term, Some(peer));
+                true
+            }
+            Role::Follower(_) | Role::Leader(_) | Role::Blank(_) => false,
+        }
+    }
+
+    /// Takes the entries into the log and returns up to where it now equals the leader's. `None` if
+    /// no leader can have sent them; then nothing has changed.
+    fn extend(&mut self, append: &Append<'_>) -> Option<Index> {
+        let prev = append.prev.index;
+        let mut upto = prev;
+        if !append.run.is_empty() {
+            let taken = self.log.extend(prev, append.run, self.commit, append.term);
+            let extended = match taken {
+                Ok(extended) => extended,
+                Err(BadRun::Malformed | BadRun::ConflictsWithCommitted) => return None,
+            };
+            if let Some(from) = extended.truncated {
+                self.on_truncated(from);
+            }
+            if self.configuration.index == Index::ZERO {
+                self.adopt_configuration(self.log.first());
+            }
+            upto = extended.verified;
+        }
+        let Role::Follower(follower) = &mut self.role else { return None };
+        follower.verified = follower.verified.max(upto);
+        Some(upto)
+    }
+
+    /// A conflicting suffix is gone (section 5.3), and with it what was known of its durability.
+    fn on_truncated(&mut self, from: Index) {
+        count(&mut self.counters.truncations);
+        invariant!(self, from > self.commit, Violation::Truncate);
+        self.durability.truncated(from);
+        if self.configuration.index >= from {
+            self.configuration.index = Index::ZERO;
+            self.configuration.members.clear();
+        }
+    }
+
+    /// Raises the commit index, never lowers it.
+    #[inline]
+    pub(super) fn advance_commit(&mut self, commit: Index) {
+        if commit > self.commit {
+            self.commit = commit;
+            self.pass_internal_entries();
+        }
+    }
+
+    /// Lets entries that are no commands pass: nobody has to apply them.
+    pub(super) fn pass_internal_entries(&mut self) {
+        while self.applied < self.commit {
+            match self.log.entry(self.applied.next()).map(|entry| entry.kind) {
+                Some(EntryKind::Noop | EntryKind::Configuration) => {
+                    self.applied = self.applied.next();
+                }
+                Some(EntryKind::Command) => return,
+                None => return self.poison(Violation::MissingEntry),
+            }
+        }
+    }
+
+    /// Takes the members from the configuration entry at `index`, if there is one.
+    pub(super) fn adopt_configuration(&mut self, index: Index) {
+        let Some(entry) = self.log.entry(index) else { return };
+        if entry.kind != EntryKind::Configuration {
+            return;
+        }
+        let Some(members) = Members::parse(entry.data) else { return };
+        let mut voters = heapless::Vec::<Member, N>::new();
+        for member in members.iter() {
+            // More members than there is room for: this node cannot count them, so it never leads.
+            if voters.push(member).is_err() {
+                return;
+            }
+        }
+        self.configuration.index = index;
+        self.configuration.members = voters;
+        self.meet_configuration();
+    }
+
+    /// Addresses the links by what the configuration says of them.
+    pub(super) fn meet_configuration(&mut self) {
+        let (us, cluster, epoch) = (self.member(), self.options.cluster, self.hard.epoch);
+        for link in &mut self.links {
+            let named = self.configuration.members.iter().find(|voter| voter.member.id == link.id);
+            link.voter = named.is_some();
+            if let Some(voter) = named {
+                link.datagram = voter.datagram;
+                link.meet(cluster, epoch, us, voter.member.incarnation);
+            }
+        }
+        let smallest = self.configuration.smallest_datagram().unwrap_or(self.options.datagram);
+        let room = usize::from(smallest).saturating_sub(super::transmit::append_overhead::<S>());
+        self.entry_limit = room.min(self.log.largest_entry());
+    }
+}

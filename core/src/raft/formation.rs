@@ -1,0 +1,283 @@
+//! How blank nodes find each other and form an epoch, once, all together.
+//!
+//! Every blank node asks all others who they are, in rounds; only answers with the round's nonce
+//! count. The lowest id coordinates: when all have answered blank it fixes the members, has each of
+//! them accept, which binds nobody, and then forms the epoch: its log begins with the members. The
+//! first append or vote request of an epoch takes a blank node into it.
+
+use heapless::Vec;
+use rand_core::Rng;
+
+use super::election::Granted;
+use super::link::{Owed, PeerSet};
+use super::role::{Follower, Role};
+use super::{Raft, nonzero};
+use crate::configuration::{MEMBER_BYTES, Member, Members, encode_member};
+use crate::log::{EntryKind, Memory};
+use crate::message::{BootReply, Hello, HelloReply, Message, Standing, VoteRequest};
+use crate::seal::Seal;
+use crate::status::count;
+use crate::types::{Epoch, Incarnation, Index, MemberId, Nonce, Term, Ticks};
+use crate::wire::Introduction;
+
+/// A blank node's own state.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Formation {
+    /// The current round's.
+    nonce: Nonce,
+    /// Who answered it at all.
+    pub(crate) answered: PeerSet,
+    /// Who answered it blank.
+    blank: PeerSet,
+    /// The epoch that the coordinator has proposed in this round.
+    booting: Option<Epoch>,
+    accepted: PeerSet,
+    /// When those who have not answered are asked again.
+    pub(crate) resend_at: Ticks,
+    /// When the round is over: what was learned in it is too old to act upon.
+    round_ends: Ticks,
+}
+
+impl Formation {
+    /// The content, for fingerprints.
+    pub(crate) fn words(&self) -> [u64; 5] {
+        let sets = [self.answered, self.blank, self.accepted].map(|set| u64::from(set.bits()));
+        let [answered, blank, accepted] = sets;
+        [self.nonce.0, answered, blank, accepted, self.booting.unwrap_or_default().0]
+    }
+}
+
+/// How many times the questions of a round are repeated before it is given up.
+const REPEATS: u64 = 8;
+
+impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
+    /// Begins a round of hellos with a new nonce; all earlier answers are forgotten.
+    pub(super) fn start_hello_round(&mut self) {
+        let nonce = Nonce(nonzero(&mut self.random));
+        let interval = self.options.timing.heartbeat;
+        let round = Ticks(interval.0.saturating_mul(REPEATS));
+        // Alone there is nobody to wait for.
+        let resend_at =
+            if self.links.is_empty() { self.now } else { self.now.plus(interval) };
+        let round_ends = self.now.plus(round);
+        if !matches!(self.role, Role::Blank(_)) {
+            return;
+        }
+        self.role =
+            Role::Blank(Formation { nonce, resend_at, round_ends, ..Formation::default() });
+        self.sends = self.everybody();
+        self.arm(resend_at);
+    }
+
+    fn everybody(&self) -> PeerSet {
+        let mut everybody = PeerSet::EMPTY;
+        (0..self.links.len()).for_each(|peer| everybody.insert(peer));
+        everybody
+    }
+
+    /// Asks those again who have not answered, or begins a new round.
+    pub(super) fn on_hello_time(&mut self) {
+        if self.links.is_empty() {
+            return self.form();
+        }
+        let everybody = self.everybody();
+        let next = self.now.plus(self.options.timing.heartbeat);
+        let Role::Blank(formation) = &mut self.role else { return };
+        if self.now >= formation.round_ends {
+            return self.start_hello_round();
+        }
+        formation.resend_at = next;
+        let settled =
+            if formation.booting.is_some() { formation.accepted } else { formation.answered };
+        self.sends = everybody.without(settled);
+    }
+
+    /// Writes a hello, or the coordinator's proposal.
+    pub(super) fn write_hello(&mut self, peer: usize, buffer: &mut [u8]) -> Option<usize> {
+        self.sends.remove(peer);
+        let Role::Blank(formation) = &self.role else { return None };
+        let link = self.links.get(peer)?;
+        if formation.booting.is_none() {
+            let route = self.route_outside(link.id, Incarnation(0), Epoch(0));
+            let datagram = self.stated_datagram();
+            let hello = Hello { nonce: formation.nonce, ids: self.ids, datagram };
+            return self.seal_to(peer, route, &Message::Hello(hello), buffer);
+        }
+        let route = self.route_outside(link.id, link.blank, Epoch(0));
+        let mut space = [[0; MEMBER_BYTES]; N];
+        let members = self.write_members(&mut space)?;
+        self.seal_to(peer, route, &Message::Boot(members), buffer)
+    }
+
+    /// We and all that have answered this round blank, by ascending id.
+    fn candidates(&self) -> Vec<Member, N> {
+        let us = Member { member: self.member(), datagram: self.stated_datagram() };
+        let them = self.links.iter().map(|link| Member {
+            member: MemberId { id: link.id, incarnation: link.blank },
+            datagram: link.datagram,
+        });
+        let mut candidates: Vec<Member, N> = them.chain([us]).collect();
+        candidates.sort_unstable_by_key(|member| member.member.id);
+        candidates
+    }
+
+    fn write_members<'s>(&self, space: &'s mut [[u8; MEMBER_BYTES]; N]) -> Option<Members<'s>> {
+        let candidates = self.candidates();
+        for (to, member) in space.iter_mut().zip(&candidates) {
+            *to = encode_member(member);
+        }
+        let named = space.get(..candidates.len())?;
+        Members::parse(named.as_flattened())
+    }
+
+    /// Answers who asks, blank or not; the answer is never longer than the question.
+    pub(super) fn on_hello(&mut self, peer: usize, introduction: &Introduction, hello: &Hello) {
+        let same_ids = hello.ids == self.ids;
+        if !same_ids {
+            count(&mut self.counters.other_ids);
+        }
+        let to = introduction.from.incarnation;
+        self.owe(peer, Owed::Hello { to, nonce: hello.nonce, same_ids });
+    }
+
+    /// Where we stand, for an answer.
+    pub(super) fn standing(&self, same_ids: bool) -> Standing {
+        match &self.role {
+            _ if !same_ids => Standing::OtherIds,
+            Role::Blank(_) => Standing::Blank,
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {
+                let (epoch, leader) = (self.hard.epoch, self.leader());
+                Standing::In { epoch, hopeless: false, leader }
+            }
+        }
+    }
+
+    pub(super) fn on_hello_reply(
+        &mut self,
+        peer: usize,
+        introduction: &Introduction,
+        reply: &HelloReply,
+    ) {
+        let is_lowest = self.links.iter().all(|link| link.id > self.options.id);
+        let everybody = self.everybody();
+        let Role::Blank(formation) = &mut self.role else { return self.count_stale() };
+        let Some(link) = self.links.get_mut(peer) else { return };
+        if reply.nonce != formation.nonce {
+            return self.count_stale();
+        }
+        formation.answered.insert(peer);
+        match reply.standing {
+            Standing::Blank if formation.booting.is_none() => {
+                link.blank = introduction.from.incarnation;
+                link.datagram = reply.datagram;
+                formation.blank.insert(peer);
+            }
+            Standing::Blank if link.blank == introduction.from.incarnation => {}
+            // A member was restarted or has joined another epoch: choose anew.
+            Standing::Blank | Standing::In { .. } => {
+                if formation.booting.is_some() {
+                    return self.start_hello_round();
+                }
+            }
+            Standing::OtherIds => count(&mut self.counters.other_ids),
+        }
+        if is_lowest && formation.booting.is_none() && formation.blank == everybody {
+            self.start_boot();
+        }
+    }
+
+    /// Everybody is there and blank: propose us all as the members of an epoch.
+    fn start_boot(&mut self) {
+        let mut space = [[0; MEMBER_BYTES]; N];
+        let Some(members) = self.write_members(&mut space) else { return };
+        let epoch = members.epoch(self.options.cluster);
+        let everybody = self.everybody();
+        if let Role::Blank(formation) = &mut self.role {
+            formation.booting = Some(epoch);
+            self.sends = everybody;
+        }
+    }
+
+    /// Accepts a proposal that names us, if we are blank still. That binds us to nothing.
+    pub(super) fn on_boot(
+        &mut self,
+        peer: usize,
+        introduction: &Introduction,
+        members: Members<'_>,
+    ) {
+        let coordinator = members.iter().next().map(|first| first.member);
+        let accepted = matches!(self.role, Role::Blank(_))
+            && coordinator == Some(introduction.from)
+            && members.count() == self.links.len() + 1
+            && members.iter().any(|member| member.member == self.member());
+        let epoch = members.epoch(self.options.cluster);
+        self.owe(peer, Owed::Boot { to: introduction.from.incarnation, epoch, accepted });
+    }
+
+    pub(super) fn on_boot_reply(
+        &mut self,
+        peer: usize,
+        introduction: &Introduction,
+        reply: &BootReply,
+    ) {
+        let everybody = self.everybody();
+        let Role::Blank(formation) = &mut self.role else { return self.count_stale() };
+        let Some(link) = self.links.get(peer) else { return };
+        let is_current = formation.booting == Some(reply.epoch)
+            && link.blank == introduction.from.incarnation;
+        if !is_current {
+            return self.count_stale();
+        }
+        if !reply.accepted {
+            return self.start_hello_round();
+        }
+        formation.accepted.insert(peer);
+        if formation.accepted == everybody {
+            self.form();
+        }
+    }
+
+    /// Forms the epoch: its first entry names the members, and we lead its first term.
+    fn form(&mut self) {
+        let mut space = [[0; MEMBER_BYTES]; N];
+        let Some(members) = self.write_members(&mut space) else { return };
+        let first = Term(1);
+        // An empty log has room for it: that was checked when the node was set up.
+        let Ok(entry) = self.log.append(first, EntryKind::Configuration, members.bytes()) else {
+            return self.start_hello_round();
+        };
+        self.hard.epoch = members.epoch(self.options.cluster);
+        self.hard.term = first;
+        self.hard.vote = Some(self.member());
+        self.durability.hard_changed();
+        self.adopt_configuration(entry.index);
+        self.lead_from(entry.index);
+    }
+
+    /// A blank node's answer to a pre-vote of an epoch that it is not in: yes, and nothing changes.
+    pub(super) fn on_blank_pre_vote(
+        &mut self,
+        peer: usize,
+        introduction: &Introduction,
+        request: VoteRequest,
+    ) {
+        let (to, epoch) = (introduction.from.incarnation, introduction.epoch);
+        let request = Granted { asked: request.term, granted: true };
+        self.owe(peer, Owed::BlankPreVote { to, epoch, request });
+    }
+
+    /// The first append or vote request takes a blank node into its epoch, with an empty log.
+    pub(super) fn join(&mut self, epoch: Epoch) {
+        self.hard.epoch = epoch;
+        self.durability.hard_changed();
+        self.forget_replies();
+        self.sends = PeerSet::EMPTY;
+        self.role = Role::Follower(Follower {
+            leader: None,
+            since: self.now,
+            verified: Index::ZERO,
+        });
+        self.draw_timeout();
+        self.arm(self.now.plus(self.timeout));
+    }
+}

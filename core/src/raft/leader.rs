@@ -1,0 +1,210 @@
+//! What a leader does: replicate, count, commit (sections 5.3 and 5.4).
+
+use heapless::Vec;
+use rand_core::Rng;
+
+use super::Raft;
+use super::invariant::{Violation, invariant};
+use super::link::Link;
+use super::progress::{Probe, Progress, RetransmissionTimer, Round};
+use super::role::Role;
+use crate::log::Memory;
+use crate::message::{AppendOutcome, AppendReply};
+use crate::options::Timing;
+use crate::seal::Seal;
+use crate::status::count;
+use crate::types::{EntryId, Index, Ticks};
+
+/// A leader's own state (figure 2, "volatile state on leaders").
+#[derive(Clone, Debug)]
+pub(crate) struct Leader<const N: usize> {
+    /// By link, in the same order.
+    pub(crate) progress: Vec<Progress, N>,
+    /// The first entry of our own term: only from here on is anything committed by counting.
+    pub(crate) first: Index,
+    pub(crate) heartbeat_at: Ticks,
+    /// When to look whether a quorum still answers.
+    pub(crate) quorum_at: Ticks,
+    /// The read round under way.
+    pub(crate) round: Option<Round>,
+}
+
+impl<const N: usize> Leader<N> {
+    pub(crate) fn new(links: &[Link], first: Index, now: Ticks, timing: &Timing) -> Self {
+        let progress = |_| Progress::new(first, now, RetransmissionTimer::new());
+        Self {
+            progress: links.iter().map(progress).collect(),
+            first,
+            heartbeat_at: now.plus(timing.heartbeat),
+            quorum_at: now.plus(timing.election_min),
+            round: None,
+        }
+    }
+
+    /// When the next timer runs out.
+    pub(crate) fn deadline(&self) -> Ticks {
+        let timers = self.progress.iter().map(|progress| progress.timer.at());
+        timers.fold(self.heartbeat_at.min(self.quorum_at), Ticks::min)
+    }
+
+    /// How many voters were heard at or after `since`.
+    pub(crate) fn heard_since(&self, links: &[Link], since: Ticks) -> usize {
+        let heard = |(progress, link): &(&Progress, &Link)| link.voter && progress.heard_at >= since;
+        self.progress.iter().zip(links).filter(heard).count()
+    }
+}
+
+/// For how many heartbeats after a loss every datagram repeats the one before.
+const LOSSY_HEARTBEATS: u64 = 20;
+
+impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
+    /// Takes a follower's answer of our own term.
+    pub(super) fn on_append_reply(&mut self, peer: usize, reply: &AppendReply) {
+        let last = self.log.last().index;
+        let (now, timing) = (self.now, self.options.timing);
+        let (Role::Leader(leader), Some(link)) = (&mut self.role, self.links.get(peer)) else {
+            return self.count_stale();
+        };
+        let Some(progress) = leader.progress.get_mut(peer) else { return };
+        if reply.echo == 0 || reply.echo > link.number || is_beyond(reply.outcome, last) {
+            return count(&mut self.counters.impossible);
+        }
+        progress.heard_at = now;
+        progress.timer.answered(reply.echo, now);
+        match reply.outcome {
+            AppendOutcome::Matched(matched) => {
+                let is_news = progress.acknowledge(matched);
+                invariant!(self, matched < Index(u64::MAX), Violation::Progress);
+                self.on_matched(peer, is_news);
+            }
+            AppendOutcome::Mismatch(hint) if reply.echo > progress.resent_at => {
+                progress.lossy_until = lossy_until(now, &timing);
+                self.on_mismatch(peer, hint);
+            }
+            AppendOutcome::Mismatch(_) | AppendOutcome::Stale => {
+                count(&mut self.counters.stale);
+            }
+        }
+        self.confirm_read(peer, reply);
+    }
+
+    /// The follower has taken something, or at least agrees so far.
+    #[inline]
+    fn on_matched(&mut self, peer: usize, is_news: bool) {
+        let last = self.log.last().index;
+        let Timing { retransmit_min, heartbeat, .. } = self.options.timing;
+        let Role::Leader(leader) = &mut self.role else { return };
+        let Some(progress) = leader.progress.get_mut(peer) else { return };
+        if !progress.has_in_flight() {
+            progress.timer.stop();
+        } else if is_news {
+            progress.timer.restart(self.now, retransmit_min, heartbeat);
+            let at = progress.timer.at();
+            self.wake = self.wake.min(at);
+        }
+        if progress.next <= last {
+            self.sends.insert(peer);
+        }
+        if is_news {
+            self.maybe_commit();
+        }
+    }
+
+    /// The entry before was not there: go back by whole terms (section 5.3, the faster way).
+    fn on_mismatch(&mut self, peer: usize, hint: EntryId) {
+        count(&mut self.counters.mismatches);
+        let agreed = self.log.last_index_at_or_below(hint.index, hint.term);
+        let base = self.log.base().index;
+        let Role::Leader(leader) = &mut self.role else { return };
+        let (Some(progress), Some(link)) = (leader.progress.get_mut(peer), self.links.get(peer))
+        else {
+            return;
+        };
+        if hint.index < base && progress.matched < base {
+            count(&mut self.counters.too_far_behind);
+        }
+        let from = agreed.index.max(progress.matched).max(base).next();
+        progress.next = from.min(progress.next);
+        progress.repeat_from = progress.next;
+        progress.resent_at = link.number;
+        // Where the follower's entry is ours too, the logs agree up to it and entries may flow.
+        progress.probe = if agreed == hint { Probe::No } else { Probe::Ready };
+        self.sends.insert(peer);
+    }
+
+    /// Commits what a quorum holds durably, if it is of our own term (section 5.4.2); what lies
+    /// before it is committed with it.
+    pub(super) fn maybe_commit(&mut self) {
+        let Role::Leader(leader) = &self.role else { return };
+        let quorum = self.configuration.quorum();
+        let voters = |at: Index| {
+            let peers = leader.progress.iter().zip(&self.links);
+            peers.filter(|(progress, link)| link.voter && progress.matched >= at).count()
+        };
+        let durable = self.durability.durable;
+        let is_member = self.configuration.has(self.member());
+        let mut commit = self.commit;
+        let matched = leader.progress.iter().map(|progress| progress.matched);
+        for candidate in matched.chain([durable]) {
+            let own = usize::from(is_member && durable >= candidate);
+            if candidate > commit && candidate >= leader.first && voters(candidate) + own >= quorum {
+                commit = candidate;
+            }
+        }
+        if commit > self.commit {
+            self.advance_commit(commit);
+            self.start_read_round();
+        }
+    }
+
+    /// What every member holds, as the leader sees it.
+    #[inline]
+    pub(super) fn held_everywhere(&self, leader: &Leader<N>) -> Index {
+        let peers = leader.progress.iter().zip(&self.links);
+        let matched = peers.filter(|(_, link)| link.voter).map(|(progress, _)| progress.matched);
+        matched.fold(self.durability.durable.min(self.commit), Index::min)
+    }
+
+    /// Heartbeats that are due, and appends that were not answered in time.
+    pub(super) fn on_replication_time(&mut self) {
+        let (now, timing) = (self.now, self.options.timing);
+        let Role::Leader(leader) = &mut self.role else { return };
+        let is_beat = now >= leader.heartbeat_at;
+        if is_beat {
+            leader.heartbeat_at = now.plus(timing.heartbeat);
+            count(&mut self.counters.heartbeats);
+        }
+        let is_round = leader.round.is_some();
+        let peers = leader.progress.iter_mut().zip(&self.links).enumerate();
+        for (peer, (progress, link)) in peers.filter(|(_, (_, link))| link.voter) {
+            if is_beat {
+                progress.beat = true;
+                self.sends.insert(peer);
+            }
+            if now < progress.timer.at() {
+                continue;
+            }
+            progress.timer.stop();
+            progress.timer.back_off();
+            if progress.has_in_flight() {
+                count(&mut self.counters.retransmissions);
+                progress.lossy_until = lossy_until(now, &timing);
+                progress.start_over(link.number);
+            }
+            progress.beat |= is_round || !progress.has_in_flight();
+            self.sends.insert(peer);
+        }
+    }
+}
+
+fn lossy_until(now: Ticks, timing: &Timing) -> Ticks {
+    now.plus(Ticks(timing.heartbeat.0.saturating_mul(LOSSY_HEARTBEATS)))
+}
+
+/// Whether an answer speaks of entries that we have not got.
+fn is_beyond(outcome: AppendOutcome, last: Index) -> bool {
+    match outcome {
+        AppendOutcome::Matched(index) => index > last,
+        AppendOutcome::Mismatch(_) | AppendOutcome::Stale => false,
+    }
+}

@@ -1,0 +1,207 @@
+//! How far a leader knows a follower to be, and when to send again (DESIGN: loss is normal).
+
+use super::link::PeerSet;
+use crate::message::AppendOutcome;
+use crate::types::{Index, Nonce, Ticks};
+
+/// A leader's view of one follower.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    /// Its log equals ours up to here, durably. Never falls.
+    pub(crate) matched: Index,
+    /// The next entry to send. Always above `matched`.
+    pub(crate) next: Index,
+    /// Where the run sent last began: the next datagram may repeat it.
+    pub(crate) repeat_from: Index,
+    /// While it is not known where the logs agree, or after silence: one datagram at a time.
+    pub(crate) probe: Probe,
+    /// A refusal of a datagram up to this number was answered by sending again.
+    pub(crate) resent_at: u64,
+    /// A heartbeat is owed.
+    pub(crate) beat: bool,
+    pub(crate) timer: RetransmissionTimer,
+    /// Loss was seen: until then every datagram repeats the run before it.
+    pub(crate) lossy_until: Ticks,
+    /// When it was last heard in this term.
+    pub(crate) heard_at: Ticks,
+    /// An answer to a datagram from this number on confirms the read round.
+    pub(crate) round_number: u64,
+    /// The read request to be answered when the round is confirmed, and the one for the next.
+    pub(crate) asked: Option<Asked>,
+    pub(crate) asks: Option<Asked>,
+}
+
+/// A follower's read request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) number: u64,
+    pub(crate) nonce: Nonce,
+}
+
+/// Whether entries flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// They flow, as far as the window allows.
+    No,
+    /// One datagram may be sent.
+    Ready,
+    /// It was sent; an answer or the timer allows the next.
+    Sent,
+}
+
+impl Progress {
+    pub(crate) fn new(first: Index, now: Ticks, timer: RetransmissionTimer) -> Self {
+        Self {
+            matched: Index::ZERO,
+            next: first,
+            repeat_from: first,
+            probe: Probe::Ready,
+            resent_at: 0,
+            beat: false,
+            timer,
+            lossy_until: Ticks(0),
+            heard_at: now,
+            round_number: 0,
+            asked: None,
+            asks: None,
+        }
+    }
+
+    /// Whether anything sent has not been acknowledged.
+    #[inline]
+    pub(crate) fn has_in_flight(&self) -> bool {
+        self.matched.next() < self.next
+    }
+
+    /// Takes an acknowledgement up to `matched`; true if it is news.
+    #[inline]
+    pub(crate) fn acknowledge(&mut self, matched: Index) -> bool {
+        self.probe = Probe::No;
+        if matched <= self.matched {
+            return false;
+        }
+        self.matched = matched;
+        self.next = self.next.max(matched.next());
+        true
+    }
+
+    /// Goes back to what is not acknowledged, one datagram at a time until it is answered.
+    pub(crate) fn start_over(&mut self, number: u64) {
+        self.next = self.matched.next();
+        self.repeat_from = self.next;
+        self.probe = Probe::Ready;
+        self.resent_at = number;
+    }
+
+    /// Whether an answer to datagram `echo` confirms the leader for the round under way.
+    #[inline]
+    pub(crate) fn confirms(&self, echo: u64, outcome: AppendOutcome) -> bool {
+        echo >= self.round_number && !matches!(outcome, AppendOutcome::Stale)
+    }
+}
+
+/// One timer for each follower: RFC 6298 without its floor of a second, backed off no further than
+/// the heartbeat interval.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RetransmissionTimer {
+    /// Smoothed round trip, in ticks times eight; zero while nothing was measured.
+    smoothed: u64,
+    /// Its variation, in ticks times four.
+    variation: u64,
+    backoff: u32,
+    /// The datagram that is being timed, and when it left.
+    timed: Option<(u64, Ticks)>,
+    at: Ticks,
+}
+
+/// No timeout is doubled more often than this.
+const BACKOFF_MAX: u32 = 16;
+
+impl RetransmissionTimer {
+    pub(crate) const fn new() -> Self {
+        Self { smoothed: 0, variation: 0, backoff: 0, timed: None, at: Ticks::NEVER }
+    }
+
+    pub(crate) const fn at(&self) -> Ticks {
+        self.at
+    }
+
+    pub(crate) const fn stop(&mut self) {
+        self.at = Ticks::NEVER;
+    }
+
+    /// Begins anew.
+    #[inline]
+    pub(crate) fn restart(&mut self, now: Ticks, floor: Ticks, ceiling: Ticks) {
+        self.at = now.plus(self.timeout(floor, ceiling));
+    }
+
+    /// Begins unless it runs.
+    #[inline]
+    pub(crate) fn start(&mut self, now: Ticks, floor: Ticks, ceiling: Ticks) {
+        if self.at == Ticks::NEVER {
+            self.restart(now, floor, ceiling);
+        }
+    }
+
+    /// It ran out: the next wait is twice as long.
+    pub(crate) fn back_off(&mut self) {
+        self.backoff = (self.backoff + 1).min(BACKOFF_MAX);
+        self.timed = None;
+    }
+
+    /// Times a datagram, if none is being timed.
+    #[inline]
+    pub(crate) fn sent(&mut self, number: u64, now: Ticks) {
+        if self.timed.is_none() {
+            self.timed = Some((number, now));
+        }
+    }
+
+    /// Takes an answer to datagram `echo`. Each datagram has a number of its own, so that a repeated
+    /// one is never mistaken for the first (Karn's problem does not arise).
+    #[inline]
+    pub(crate) fn answered(&mut self, echo: u64, now: Ticks) {
+        let Some((number, sent)) = self.timed else { return };
+        if echo < number {
+            return;
+        }
+        self.timed = None;
+        if echo > number {
+            return;
+        }
+        self.backoff = 0;
+        let sample = now.since(sent).0.max(1);
+        if self.smoothed == 0 {
+            self.smoothed = sample.saturating_mul(8);
+            self.variation = sample.saturating_mul(2);
+            return;
+        }
+        let error = sample.abs_diff(self.smoothed / 8);
+        self.variation = (self.variation - self.variation / 4).saturating_add(error);
+        self.smoothed = (self.smoothed - self.smoothed / 8).saturating_add(sample);
+    }
+
+    /// The smoothed round trip, if one was measured.
+    pub(crate) fn round_trip(&self) -> Option<Ticks> {
+        (self.smoothed != 0).then_some(Ticks(self.smoothed / 8))
+    }
+
+    /// `SRTT + 4 RTTVAR`, doubled by each silence, between the floor and the ceiling.
+    fn timeout(&self, floor: Ticks, ceiling: Ticks) -> Ticks {
+        if self.smoothed == 0 {
+            return ceiling;
+        }
+        let base = (self.smoothed / 8).saturating_add(self.variation).max(floor.0);
+        let factor = 1_u64.checked_shl(self.backoff).unwrap_or(u64::MAX);
+        Ticks(base.saturating_mul(factor).min(ceiling.0))
+    }
+}
+
+/// Who has confirmed the leader since the round began.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Round {
+    pub(crate) confirmed: PeerSet,
+    /// What was committed when it began.
+    pub(crate) index: Index,
+}

@@ -1,0 +1,320 @@
+//! From a datagram's bytes to the one handler that it concerns.
+
+use rand_core::Rng;
+
+use super::Raft;
+use super::link::Owed;
+use super::role::Role;
+use crate::log::Memory;
+use crate::message::{Message, Request};
+use crate::seal::Seal;
+use crate::status::count;
+use crate::types::{Epoch, Incarnation};
+use crate::wire::body::{self, Kind};
+use crate::wire::{self, ClientRoute, DecodeError, Header, Introduction, Route};
+
+/// What a datagram was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Received<'a> {
+    /// A message between members; it has been taken care of.
+    Peer,
+    /// A client's request, which is not the protocol's business.
+    Client(ClientRequest<'a>),
+}
+
+/// A client's request as it arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ClientRequest<'a> {
+    /// Who asks, and in which world it believes to be.
+    pub route: ClientRoute,
+    /// The request's number, which the answer repeats.
+    pub number: u64,
+    /// What it asks.
+    pub request: Request<'a>,
+    /// How long the datagram was: no answer may be longer.
+    pub length: usize,
+}
+
+/// Why a datagram was dropped. It was counted, and nothing else has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Dropped {
+    /// It is none of ours.
+    Undecodable(DecodeError),
+    /// Its sender is no member that we know.
+    UnknownSender,
+    /// It is meant for another cluster, node, incarnation or epoch.
+    Misdirected,
+    /// Its form of address does not go with its kind.
+    Impossible,
+    /// The node has failed and takes nothing.
+    Failed,
+}
+
+impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
+    /// Takes a datagram: checks it from the outside in, and steps if it is for us.
+    ///
+    /// # Errors
+    /// [`Dropped`] says why nothing came of it.
+    #[inline]
+    pub fn receive<'d>(&mut self, datagram: &'d [u8]) -> Result<Received<'d>, Dropped> {
+        if self.is_poisoned() {
+            return Err(Dropped::Failed);
+        }
+        let received = self.dispatch(datagram);
+        match &received {
+            Ok(_) => self.check_invariants(),
+            Err(dropped) => self.count_dropped(*dropped),
+        }
+        received
+    }
+
+    #[inline]
+    fn dispatch<'d>(&mut self, datagram: &'d [u8]) -> Result<Received<'d>, Dropped> {
+        let (header, kind, rest) = Header::read(datagram)?;
+        match header.route {
+            Route::Tagged(tag) => {
+                let peer = self.links.iter().position(|link| link.has_tag(tag));
+                let peer = peer.ok_or(Dropped::Misdirected)?;
+                let body = wire::open(datagram, rest, &self.seal)?;
+                let message = body::read(kind, body)?;
+                if let Some(link) = self.links.get_mut(peer) {
+                    link.inside = true;
+                }
+                self.step(peer, header.number, &message)?;
+                Ok(Received::Peer)
+            }
+            Route::Full(introduction) => {
+                let peer = self.introduced(&introduction, kind)?;
+                let body = wire::open(datagram, rest, &self.seal)?;
+                let message = body::read(kind, body)?;
+                self.step_full(peer, header.number, &introduction, &message)?;
+                Ok(Received::Peer)
+            }
+            Route::Client(route) => {
+                if route.cluster != self.options.cluster {
+                    return Err(Dropped::Misdirected);
+                }
+                let body = wire::open(datagram, rest, &self.seal)?;
+                let Message::Request(request) = body::read(kind, body)? else {
+                    return Err(Dropped::Impossible);
+                };
+                let (number, length) = (header.number, datagram.len());
+                Ok(Received::Client(ClientRequest { route, number, request, length }))
+            }
+        }
+    }
+
+    /// Who speaks, if it is a node that we know and it speaks to us.
+    fn introduced(&self, introduction: &Introduction, kind: Kind) -> Result<usize, Dropped> {
+        let Introduction { cluster, from, to, .. } = *introduction;
+        let is_open = kind == Kind::Hello && to.incarnation.0 == 0;
+        let is_ours = to.id == self.options.id
+            && (to.incarnation == self.hard.incarnation || is_open);
+        if cluster != self.options.cluster || !is_ours {
+            return Err(Dropped::Misdirected);
+        }
+        let peer = self.links.iter().position(|link| link.id == from.id);
+        peer.filter(|_| from.incarnation.0 != 0).ok_or(Dropped::UnknownSender)
+    }
+
+    /// Takes a message in the full form: those that belong to no epoch, and those to a node that
+    /// cannot compute the tag yet.
+    fn step_full(
+        &mut self,
+        peer: usize,
+        number: u64,
+        introduction: &Introduction,
+        message: &Message<'_>,
+    ) -> Result<(), Dropped> {
+        let has_epoch = introduction.epoch != Epoch(0);
+        match message {
+            Message::Hello(_) | Message::HelloReply(_) | Message::Boot(_) | Message::BootReply(_)
+                if has_epoch =>
+            {
+                return Err(Dropped::Impossible);
+            }
+            Message::Hello(hello) => self.on_hello(peer, introduction, hello),
+            Message::HelloReply(reply) => self.on_hello_reply(peer, introduction, reply),
+            Message::Boot(members) => self.on_boot(peer, introduction, *members),
+            Message::BootReply(reply) => self.on_boot_reply(peer, introduction, reply),
+            Message::PreVote(_)
+            | Message::PreVoteReply(_)
+            | Message::Vote(_)
+            | Message::VoteReply(_)
+            | Message::Append(_)
+            | Message::AppendReply(_)
+            | Message::ReadRequest(_)
+            | Message::ReadReply(_) => return self.enter(peer, number, introduction, message),
+            Message::Request(_) | Message::Reply(_) => return Err(Dropped::Impossible),
+        }
+        Ok(())
+    }
+
+    /// Takes a message of an epoch in the full form, which may be the first one that we hear of it.
+    fn enter(
+        &mut self,
+        peer: usize,
+        number: u64,
+        introduction: &Introduction,
+        message: &Message<'_>,
+    ) -> Result<(), Dropped> {
+        if introduction.epoch == Epoch(0) {
+            return Err(Dropped::Impossible);
+        }
+        if matches!(self.role, Role::Blank(_)) {
+            match message {
+                Message::PreVote(request) => {
+                    self.on_blank_pre_vote(peer, introduction, *request);
+                    return Ok(());
+                }
+                Message::Append(_) | Message::Vote(_) => self.join(introduction.epoch),
+                Message::Hello(_)
+                | Message::HelloReply(_)
+                | Message::Boot(_)
+                | Message::BootReply(_)
+                | Message::PreVoteReply(_)
+                | Message::VoteReply(_)
+                | Message::AppendReply(_)
+                | Message::ReadRequest(_)
+                | Message::ReadReply(_)
+                | Message::Request(_)
+                | Message::Reply(_) => return Err(Dropped::Misdirected),
+            }
+        }
+        if introduction.epoch != self.hard.epoch {
+            return Err(Dropped::Misdirected);
+        }
+        self.meet(peer, introduction.from.incarnation)?;
+        // A blank node answers a pre-vote from outside.
+        if !matches!(message, Message::PreVoteReply(_))
+            && let Some(link) = self.links.get_mut(peer)
+        {
+            link.inside = true;
+        }
+        self.step(peer, number, message)
+    }
+
+    /// Checks the speaker's incarnation, or learns it while no configuration tells.
+    fn meet(&mut self, peer: usize, incarnation: Incarnation) -> Result<(), Dropped> {
+        let (us, cluster, epoch) = (self.member(), self.options.cluster, self.hard.epoch);
+        let is_told = !self.configuration.members.is_empty();
+        let link = self.links.get_mut(peer).ok_or(Dropped::UnknownSender)?;
+        if link.incarnation == incarnation {
+            return Ok(());
+        }
+        if is_told {
+            return Err(Dropped::Misdirected);
+        }
+        link.meet(cluster, epoch, us, incarnation);
+        Ok(())
+    }
+
+    /// Compares the message's term with ours, once (section 5.1), and calls one handler.
+    #[inline]
+    pub(super) fn step(
+        &mut self,
+        peer: usize,
+        number: u64,
+        message: &Message<'_>,
+    ) -> Result<(), Dropped> {
+        let term = match message {
+            Message::Append(append) => append.term,
+            Message::AppendReply(reply) => reply.term,
+            Message::PreVote(request) => {
+                self.on_pre_vote(peer, *request);
+                return Ok(());
+            }
+            Message::Vote(request) => {
+                // Who hears a leader does not even look at a later term (thesis 4.2.3).
+                if request.term != self.hard.term
+                    && (request.term < self.hard.term || self.hears_leader())
+                {
+                    self.refuse_vote(peer, *request);
+                    return Ok(());
+                }
+                request.term
+            }
+            Message::PreVoteReply(reply) | Message::VoteReply(reply) => reply.term,
+            Message::ReadRequest(request) => request.term,
+            Message::ReadReply(reply) => reply.term,
+            Message::Hello(_)
+            | Message::HelloReply(_)
+            | Message::Boot(_)
+            | Message::BootReply(_)
+            | Message::Request(_)
+            | Message::Reply(_) => return Err(Dropped::Impossible),
+        };
+        if term > self.hard.term {
+            self.become_follower(term, None);
+        }
+        if term < self.hard.term {
+            self.on_stale(peer, number, message);
+            return Ok(());
+        }
+        self.handle(peer, number, message);
+        Ok(())
+    }
+
+    /// Calls the handler of a message of our own term.
+    #[inline]
+    fn handle(&mut self, peer: usize, number: u64, message: &Message<'_>) {
+        match message {
+            Message::Append(append) => self.on_append(peer, number, append),
+            Message::AppendReply(reply) => self.on_append_reply(peer, reply),
+            Message::Vote(request) => self.on_vote(peer, *request),
+            Message::VoteReply(reply) => self.on_vote_reply(peer, *reply),
+            Message::PreVoteReply(reply) => self.on_pre_vote_reply(peer, *reply),
+            Message::ReadRequest(request) => self.on_read_request(peer, number, *request),
+            Message::ReadReply(reply) => self.on_read_reply(peer, *reply),
+            Message::Hello(_)
+            | Message::HelloReply(_)
+            | Message::Boot(_)
+            | Message::BootReply(_)
+            | Message::PreVote(_)
+            | Message::Request(_)
+            | Message::Reply(_) => {}
+        }
+    }
+
+    /// An earlier term: who believes to lead it is told ours, so that it steps down; late answers
+    /// prove nothing, but for a pre-vote's, which a voter of an earlier term may grant.
+    fn on_stale(&mut self, peer: usize, number: u64, message: &Message<'_>) {
+        match message {
+            Message::PreVoteReply(reply) => self.on_pre_vote_reply(peer, *reply),
+            Message::Append(_) => self.owe(peer, Owed::Stale { echo: number }),
+            Message::AppendReply(_)
+            | Message::VoteReply(_)
+            | Message::ReadRequest(_)
+            | Message::ReadReply(_)
+            | Message::Vote(_)
+            | Message::PreVote(_)
+            | Message::Hello(_)
+            | Message::HelloReply(_)
+            | Message::Boot(_)
+            | Message::BootReply(_)
+            | Message::Request(_)
+            | Message::Reply(_) => count(&mut self.counters.stale),
+        }
+    }
+
+    #[cold]
+    fn count_dropped(&mut self, dropped: Dropped) {
+        let counters = &mut self.counters;
+        count(match dropped {
+            Dropped::Undecodable(_) => &mut counters.undecodable,
+            Dropped::UnknownSender => &mut counters.unknown_sender,
+            Dropped::Misdirected => &mut counters.misdirected,
+            Dropped::Impossible | Dropped::Failed => &mut counters.impossible,
+        });
+    }
+}
+
+impl From<DecodeError> for Dropped {
+    fn from(error: DecodeError) -> Self {
+        Self::Undecodable(error)
+    }
+}

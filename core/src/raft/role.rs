@@ -1,0 +1,170 @@
+//! The roles, each with the state that is its own, and the ways from one to another (figure 4).
+
+use rand_core::Rng;
+
+use super::formation::Formation;
+use super::leader::Leader;
+use super::link::PeerSet;
+use super::Raft;
+use crate::log::Memory;
+use crate::seal::Seal;
+use crate::status::{RoleName, count};
+use crate::types::{Index, NodeId, Term, Ticks};
+
+/// What a node is, with what only that has.
+#[derive(Clone, Debug)]
+pub(crate) enum Role<const N: usize> {
+    /// In no epoch.
+    Blank(Formation),
+    Follower(Follower),
+    /// Asks whether it would be elected (thesis 9.6).
+    PreCandidate(Campaign),
+    Candidate(Campaign),
+    Leader(Leader<N>),
+}
+
+/// A follower's own state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Follower {
+    /// The link of the leader, once it was heard in this term.
+    pub(crate) leader: Option<usize>,
+    /// When the election timeout began: the leader was heard, or a vote was granted.
+    pub(crate) since: Ticks,
+    /// The log equals the leader's up to here; never below what is committed.
+    pub(crate) verified: Index,
+}
+
+/// The state of who asks for votes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Campaign {
+    /// Who granted, by link; our own vote is not in it.
+    pub(crate) granted: PeerSet,
+    /// Who answered at all, and need not be asked again.
+    pub(crate) answered: PeerSet,
+    pub(crate) since: Ticks,
+    /// When those who have not answered are asked again.
+    pub(crate) resend_at: Ticks,
+}
+
+impl<const N: usize> Role<N> {
+    pub(crate) const fn name(&self) -> RoleName {
+        match self {
+            Self::Blank(_) => RoleName::Blank,
+            Self::Follower(_) => RoleName::Follower,
+            Self::PreCandidate(_) => RoleName::PreCandidate,
+            Self::Candidate(_) => RoleName::Candidate,
+            Self::Leader(_) => RoleName::Leader,
+        }
+    }
+}
+
+impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
+    /// The leader of the term, if it is known.
+    #[must_use]
+    pub fn leader(&self) -> Option<NodeId> {
+        match &self.role {
+            Role::Leader(_) => Some(self.options.id),
+            Role::Follower(follower) => {
+                follower.leader.and_then(|peer| self.links.get(peer)).map(|link| link.id)
+            }
+            Role::Blank(_) | Role::PreCandidate(_) | Role::Candidate(_) => None,
+        }
+    }
+
+    /// Follows in `term`, which is not below ours. A new term forgets the vote and every reply owed.
+    ///
+    /// The election timeout goes on if we were a follower already: only the leader's voice and a
+    /// granted vote begin it anew (section 5.2).
+    pub(super) fn become_follower(&mut self, term: Term, leader: Option<usize>) {
+        let since = match &self.role {
+            Role::Follower(follower) => follower.since,
+            Role::Blank(_) | Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {
+                self.draw_timeout();
+                self.now
+            }
+        };
+        if term > self.hard.term {
+            self.hard.term = term;
+            self.hard.vote = None;
+            self.durability.hard_changed();
+            self.forget_replies();
+        }
+        self.role = Role::Follower(Follower { leader, since, verified: self.commit });
+        self.sends = PeerSet::EMPTY;
+        self.fail_reads();
+        self.arm(since.plus(self.timeout));
+    }
+
+    /// Asks everybody whether they would elect us, changing nothing (thesis 9.6).
+    pub(super) fn become_pre_candidate(&mut self) {
+        count(&mut self.counters.pre_elections);
+        self.begin_campaign(Role::PreCandidate);
+        self.count_pre_votes();
+    }
+
+    /// Enters a new term, votes for itself and asks the others (section 5.2). The last term has no
+    /// successor: then nothing happens.
+    pub(super) fn become_candidate(&mut self) {
+        let term = self.hard.term.next();
+        if term == self.hard.term {
+            return;
+        }
+        self.hard.term = term;
+        self.hard.vote = Some(self.member());
+        self.durability.hard_changed();
+        count(&mut self.counters.elections);
+        self.begin_campaign(Role::Candidate);
+        self.count_votes();
+    }
+
+    fn begin_campaign(&mut self, role: fn(Campaign) -> Role<N>) {
+        self.draw_timeout();
+        self.forget_replies();
+        self.fail_reads();
+        let resend_at = self.now.plus(self.options.timing.heartbeat);
+        self.role = role(Campaign {
+            granted: PeerSet::EMPTY,
+            answered: PeerSet::EMPTY,
+            since: self.now,
+            resend_at,
+        });
+        self.sends = self.voters();
+        self.arm(resend_at);
+        self.arm(self.now.plus(self.timeout));
+    }
+
+    /// Leads the term: the log gets an entry of its own term, by which older ones are committed
+    /// (section 5.4.2, section 8).
+    pub(super) fn become_leader(&mut self) {
+        use crate::log::EntryKind;
+        let Ok(first) = self.log.append(self.hard.term, EntryKind::Noop, &[]) else {
+            // Without room for one entry nothing could be committed: let another try.
+            count(&mut self.counters.log_full);
+            self.become_follower(self.hard.term, None);
+            return;
+        };
+        self.lead_from(first.index);
+    }
+
+    /// Leads the term, whose first entry of our own is at `first` and already in the log.
+    pub(super) fn lead_from(&mut self, first: Index) {
+        count(&mut self.counters.leaderships);
+        self.fail_reads();
+        self.forget_replies();
+        self.role = Role::Leader(Leader::new(&self.links, first, self.now, &self.options.timing));
+        self.sends = self.voters();
+        self.arm(self.now.plus(self.options.timing.heartbeat));
+        self.maybe_commit();
+    }
+
+    /// The links whose node the configuration names.
+    pub(super) fn voters(&self) -> PeerSet {
+        let mut voters = PeerSet::EMPTY;
+        for (peer, link) in self.links.iter().enumerate() {
+            if link.voter {
+                voters.insert(peer);
+            }
+        }
+        voters
+    }
+}

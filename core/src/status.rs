@@ -1,0 +1,175 @@
+//! What a node says of itself, and what it counts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{EntryId, Epoch, Index, MemberId, NodeId, Term, Ticks};
+
+/// The role of a node (section 5.1; pre-candidates are of thesis 9.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum RoleName {
+    /// It has joined no epoch.
+    Blank,
+    /// It follows whoever leads.
+    Follower,
+    /// It asks whether it would be elected, without disturbing anybody.
+    PreCandidate,
+    /// It asks to be elected.
+    Candidate,
+    /// It leads.
+    Leader,
+}
+
+impl core::fmt::Display for RoleName {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(match self {
+            Self::Blank => "blank",
+            Self::Follower => "follower",
+            Self::PreCandidate => "pre-candidate",
+            Self::Candidate => "candidate",
+            Self::Leader => "leader",
+        })
+    }
+}
+
+/// How a node is, at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Status {
+    /// Who it is.
+    pub member: MemberId,
+    /// The epoch it has joined; zero while it is blank.
+    pub epoch: Epoch,
+    /// Its role.
+    pub role: RoleName,
+    /// Its term.
+    pub term: Term,
+    /// The leader it knows in that term.
+    pub leader: Option<NodeId>,
+    /// The last entry known to be committed.
+    pub commit: Index,
+    /// The last entry applied.
+    pub applied: Index,
+    /// The entry before the first one kept.
+    pub base: EntryId,
+    /// The last entry of the log.
+    pub last: EntryId,
+    /// The last entry known to be durable.
+    pub durable: Index,
+    /// How many bytes of the log are taken.
+    pub log_bytes: u32,
+    /// How many there are.
+    pub log_capacity: u32,
+    /// How many members its configuration names; zero while it knows none.
+    pub members: u8,
+    /// How many it was started with, itself included.
+    pub expected: u8,
+    /// How many others have answered while it is blank.
+    pub answered: u8,
+    /// What it has counted.
+    pub counters: Counters,
+}
+
+/// How a leader sees a follower, and any node another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PeerStatus {
+    /// Who it is; the incarnation is zero while unknown.
+    pub member: MemberId,
+    /// Whether it has answered: from inside the epoch, or while blank in the current round.
+    pub has_answered: bool,
+    /// As a leader sees it.
+    pub progress: Option<ProgressStatus>,
+}
+
+/// How far a leader knows a follower to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ProgressStatus {
+    /// Its log equals ours up to here, durably.
+    pub matched: Index,
+    /// The next entry to send.
+    pub next: Index,
+    /// The smoothed round trip, if one was measured.
+    pub round_trip: Option<Ticks>,
+    /// When it was last heard, as the span until now.
+    pub silent_for: Ticks,
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// What happened how often since the start; each stops at its largest value.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        pub struct Counters { $($(#[$doc])* pub $name: u32),* }
+
+        impl Counters {
+            /// Every counter with its name.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u32)> {
+                [$((stringify!($name), self.$name)),*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Datagrams dropped: not of this format, version or seal, or not one whole message.
+    undecodable,
+    /// Datagrams dropped: the sender is not one that we know, or claims to be us.
+    unknown_sender,
+    /// Datagrams dropped: meant for another cluster, node, incarnation or epoch.
+    misdirected,
+    /// Messages dropped: of an earlier term, round or request than the one that counts.
+    stale,
+    /// Messages dropped: well-formed, but none that a correct node sends.
+    impossible,
+    /// Nodes that answered with another list of ids.
+    other_ids,
+    /// Pre-votes that we asked for.
+    pre_elections,
+    /// Elections that we stood for.
+    elections,
+    /// Elections that we won.
+    leaderships,
+    /// Leaderships given up because no quorum answered (thesis 6.2).
+    quorums_lost,
+    /// Votes that we granted.
+    votes_granted,
+    /// Rounds of heartbeats sent.
+    heartbeats,
+    /// Appends sent again because a timer ran out.
+    retransmissions,
+    /// Appends that also repeated the run before theirs.
+    repeats,
+    /// Appends refused because the entry before was not there.
+    mismatches,
+    /// Conflicting suffixes removed (section 5.3).
+    truncations,
+    /// Entries refused because the log was full.
+    log_full,
+    /// Commands refused because they fit no datagram.
+    too_large,
+    /// Times that the log's applied front was dropped.
+    compactions,
+    /// Times that a follower needed entries which are no longer kept.
+    too_far_behind,
+    /// Rounds that confirmed a leader for reads (thesis 6.4).
+    read_rounds,
+    /// Reads that failed because the leader was lost.
+    reads_failed,
+    /// Receipts for entries since overwritten.
+    late_receipts,
+    /// Client requests refused because a table was full.
+    busy,
+    /// Sessions closed to make room.
+    sessions_evicted,
+    /// Requests of sessions that are no longer known.
+    sessions_expired,
+    /// Commands that had already taken effect.
+    duplicates,
+}
+
+/// Adds one, stopping at the top.
+pub(crate) fn count(counter: &mut u32) {
+    *counter = counter.saturating_add(1);
+}

@@ -1,0 +1,59 @@
+//! postcard's variable-width integers, written by hand because deriving them per field costs more
+//! than the rest of a message. Only the shortest form of a number is taken, so that a number has
+//! one encoding and two runs of equal entries are equal bytes.
+
+/// Reads one number, and gives what follows it.
+///
+/// `None` when the bytes end inside the number, when it does not fit 64 bits, or when a shorter
+/// form of it exists.
+#[inline]
+pub(crate) fn read_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (&first, rest) = bytes.split_first()?;
+    if first < MORE {
+        return Some((u64::from(first), rest));
+    }
+    read_long(u64::from(first & !MORE), rest)
+}
+
+/// Writes `value` at the front of `out` and gives its length; `None` when it does not fit, and
+/// then `out` may hold a part of it.
+#[inline]
+pub(crate) fn write_u64(value: u64, out: &mut [u8]) -> Option<usize> {
+    let mut rest = value;
+    let mut length = 0;
+    for byte in out.iter_mut().take(MAX_BYTES) {
+        let [low, ..] = rest.to_le_bytes();
+        rest >>= 7;
+        length += 1;
+        if rest == 0 {
+            *byte = low;
+            return Some(length);
+        }
+        *byte = low | MORE;
+    }
+    None
+}
+
+/// The longest form of a `u64`.
+pub(crate) const MAX_BYTES: usize = 10;
+
+/// Set in every byte but the last.
+const MORE: u8 = 0x80;
+
+/// Terms and lengths are nearly always below 128, so this stays out of the way of the fast path.
+#[cold]
+fn read_long(first: u64, bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = first;
+    let mut rest = bytes;
+    for shift in [7, 14, 21, 28, 35, 42, 49, 56, 63] {
+        let (&byte, after) = rest.split_first()?;
+        rest = after;
+        value |= u64::from(byte & !MORE) << shift;
+        if byte < MORE {
+            let has_shorter_form = byte == 0;
+            let overflows = shift == 63 && byte > 1;
+            return (!has_shorter_form && !overflows).then_some((value, rest));
+        }
+    }
+    None
+}

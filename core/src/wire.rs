@@ -1,0 +1,71 @@
+//! The datagram, byte by byte: header, body, seal. `WIRE.md` is its description.
+
+pub(crate) mod body;
+pub(crate) mod bytes;
+pub(crate) mod hash;
+mod header;
+pub(crate) mod writer;
+
+pub use header::{ClientRoute, FULL_HEADER_BYTES, HEADER_BYTES, Header, Introduction, MAX_NUMBER, Route, VERSION};
+
+use crate::message::Message;
+use crate::seal::Seal;
+
+/// Why bytes are not a datagram of ours. They are dropped and counted; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Shorter than the fixed parts.
+    TooShort,
+    /// Another version of the format.
+    Version,
+    /// A kind or form of message that this version does not have.
+    Kind,
+    /// The seal is not that of these bytes, or of a key that we do not have.
+    Seal,
+    /// The body is not exactly one message of its kind.
+    Body,
+}
+
+/// Writes a whole datagram and returns its length, or `None` when the buffer is too small, in which
+/// case its content is of no use.
+pub fn encode<S: Seal>(
+    header: &Header,
+    message: &Message<'_>,
+    seal: &S,
+    buffer: &mut [u8],
+) -> Option<usize> {
+    let mut writer = writer::Writer::new(buffer);
+    header.write(message.kind(), seal.key(), &mut writer)?;
+    body::write(message, &mut writer)?;
+    writer.seal(seal)
+}
+
+/// Reads a whole datagram: the header, then the seal, then the body.
+///
+/// # Errors
+/// `DecodeError` unless every byte is accounted for in the one encoding that the values have.
+pub fn decode<'a, S: Seal>(
+    datagram: &'a [u8],
+    seal: &S,
+) -> Result<(Header, Message<'a>), DecodeError> {
+    let (header, kind, rest) = Header::read(datagram)?;
+    let body = open(datagram, rest, seal)?;
+    Ok((header, body::read(kind, body)?))
+}
+
+/// Checks the seal and takes it off `rest`, which is the datagram behind its header.
+pub(crate) fn open<'a, S: Seal>(
+    datagram: &[u8],
+    rest: &'a [u8],
+    seal: &S,
+) -> Result<&'a [u8], DecodeError> {
+    let sealed = datagram.len().checked_sub(S::BYTES).ok_or(DecodeError::TooShort)?;
+    let (content, mark) = datagram.split_at_checked(sealed).ok_or(DecodeError::TooShort)?;
+    let body = rest.len().checked_sub(S::BYTES).ok_or(DecodeError::TooShort)?;
+    if datagram.get(2) != Some(&seal.key()) || !seal.is_genuine(content, mark) {
+        return Err(DecodeError::Seal);
+    }
+    rest.get(..body).ok_or(DecodeError::TooShort)
+}

@@ -1,0 +1,270 @@
+//! The bodies. Those of every command are written by hand, since a derived one costs some 170
+//! instructions more; the rare ones are derived. All are postcard.
+
+use postcard::ser_flavors::Flavor;
+use serde::{Deserialize, Serialize};
+
+use super::DecodeError;
+use super::writer::Writer;
+use crate::configuration::Members;
+use crate::message::{
+    Append, AppendOutcome, AppendReply, Message, ReadReply, ReadRequest, VoteReply, VoteRequest,
+};
+use crate::types::{EntryId, Index, Nonce, Term};
+use crate::varint;
+
+macro_rules! kinds {
+    ($($name:ident = $code:literal),* $(,)?) => {
+        /// Which message a body holds.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind { $($name),* }
+
+        impl Kind {
+            #[inline]
+            pub(crate) const fn code(self) -> u8 {
+                match self { $(Self::$name => $code),* }
+            }
+
+            #[inline]
+            pub(crate) const fn from_code(code: u8) -> Option<Self> {
+                match code { $($code => Some(Self::$name),)* _ => None }
+            }
+        }
+
+        impl Message<'_> {
+            #[inline]
+            pub(crate) const fn kind(&self) -> Kind {
+                match self { $(Message::$name(_) => Kind::$name),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Hello = 1,
+    HelloReply = 2,
+    Boot = 3,
+    BootReply = 4,
+    PreVote = 5,
+    PreVoteReply = 6,
+    Vote = 7,
+    VoteReply = 8,
+    Append = 9,
+    AppendReply = 10,
+    ReadRequest = 11,
+    ReadReply = 12,
+    Request = 13,
+    Reply = 14,
+}
+
+pub(crate) fn write(message: &Message<'_>, writer: &mut Writer<'_>) -> Option<()> {
+    match message {
+        Message::Hello(hello) => writer.postcard(hello),
+        Message::HelloReply(reply) => writer.postcard(reply),
+        Message::Boot(members) => writer.put(members.bytes()),
+        Message::BootReply(reply) => writer.postcard(reply),
+        Message::PreVote(request) | Message::Vote(request) => {
+            writer.varint(request.term.0)?;
+            write_entry_id(request.last, writer)
+        }
+        Message::PreVoteReply(reply) | Message::VoteReply(reply) => {
+            writer.varint(reply.term.0)?;
+            writer.varint(reply.asked.0)?;
+            writer.byte(u8::from(reply.granted))
+        }
+        Message::Append(append) => write_append(append, writer),
+        Message::AppendReply(reply) => write_append_reply(reply, writer),
+        Message::ReadRequest(request) => {
+            writer.varint(request.term.0)?;
+            writer.put(&request.nonce.0.to_le_bytes())
+        }
+        Message::ReadReply(reply) => {
+            writer.varint(reply.term.0)?;
+            writer.varint(reply.echo)?;
+            writer.put(&reply.nonce.0.to_le_bytes())?;
+            writer.varint(reply.index.0)
+        }
+        Message::Request(request) => writer.postcard(request),
+        Message::Reply(reply) => writer.postcard(reply),
+    }
+}
+
+/// `everywhere` travels as its distance below `commit`, which is one byte while all is well.
+#[inline]
+pub(crate) fn write_append(append: &Append<'_>, writer: &mut Writer<'_>) -> Option<()> {
+    writer.varint(append.term.0)?;
+    write_entry_id(append.prev, writer)?;
+    writer.varint(append.commit.0)?;
+    writer.varint(append.commit.since(append.everywhere))?;
+    writer.put(append.run)
+}
+
+#[inline]
+fn write_append_reply(reply: &AppendReply, writer: &mut Writer<'_>) -> Option<()> {
+    writer.varint(reply.term.0)?;
+    writer.varint(reply.echo)?;
+    match reply.outcome {
+        AppendOutcome::Matched(index) => {
+            writer.byte(0)?;
+            writer.varint(index.0)
+        }
+        AppendOutcome::Mismatch(hint) => {
+            writer.byte(1)?;
+            write_entry_id(hint, writer)
+        }
+        AppendOutcome::Stale => writer.byte(2),
+    }
+}
+
+#[inline]
+fn write_entry_id(id: EntryId, writer: &mut Writer<'_>) -> Option<()> {
+    writer.varint(id.term.0)?;
+    writer.varint(id.index.0)
+}
+
+#[inline]
+pub(crate) fn read(kind: Kind, body: &[u8]) -> Result<Message<'_>, DecodeError> {
+    let message = match kind {
+        Kind::Append => read_append(body).map(Message::Append),
+        Kind::AppendReply => read_append_reply(body).map(Message::AppendReply),
+        Kind::Hello => derived(body).map(Message::Hello),
+        Kind::HelloReply => derived(body).map(Message::HelloReply),
+        Kind::Boot => Members::parse(body).map(Message::Boot),
+        Kind::BootReply => derived(body).map(Message::BootReply),
+        Kind::PreVote => read_vote_request(body).map(Message::PreVote),
+        Kind::PreVoteReply => read_vote_reply(body).map(Message::PreVoteReply),
+        Kind::Vote => read_vote_request(body).map(Message::Vote),
+        Kind::VoteReply => read_vote_reply(body).map(Message::VoteReply),
+        Kind::ReadRequest => read_read_request(body).map(Message::ReadRequest),
+        Kind::ReadReply => read_read_reply(body).map(Message::ReadReply),
+        Kind::Request => derived(body).map(Message::Request),
+        Kind::Reply => derived(body).map(Message::Reply),
+    };
+    message.ok_or(DecodeError::Body)
+}
+
+/// Reads the fields of a hand-written body, in order.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    #[inline]
+    fn varint(&mut self) -> Option<u64> {
+        let (value, rest) = varint::read_u64(self.0)?;
+        self.0 = rest;
+        Some(value)
+    }
+
+    #[inline]
+    fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte)
+    }
+
+    #[inline]
+    fn entry_id(&mut self) -> Option<EntryId> {
+        let term = Term(self.varint()?);
+        Some(EntryId { term, index: Index(self.varint()?) })
+    }
+
+    #[inline]
+    fn nonce(&mut self) -> Option<Nonce> {
+        let (nonce, rest) = self.0.split_first_chunk::<8>()?;
+        self.0 = rest;
+        Some(Nonce(u64::from_le_bytes(*nonce)))
+    }
+
+    /// The value, if nothing is left.
+    #[inline]
+    fn end<T>(self, value: T) -> Option<T> {
+        self.0.is_empty().then_some(value)
+    }
+}
+
+#[inline]
+fn read_append(body: &[u8]) -> Option<Append<'_>> {
+    let mut reader = Reader(body);
+    let term = Term(reader.varint()?);
+    let prev = reader.entry_id()?;
+    let commit = Index(reader.varint()?);
+    let everywhere = Index(commit.0.checked_sub(reader.varint()?)?);
+    Some(Append { term, prev, commit, everywhere, run: reader.0 })
+}
+
+#[inline]
+fn read_append_reply(body: &[u8]) -> Option<AppendReply> {
+    let mut reader = Reader(body);
+    let term = Term(reader.varint()?);
+    let echo = reader.varint()?;
+    let outcome = match reader.byte()? {
+        0 => AppendOutcome::Matched(Index(reader.varint()?)),
+        1 => AppendOutcome::Mismatch(reader.entry_id()?),
+        2 => AppendOutcome::Stale,
+        _ => return None,
+    };
+    reader.end(AppendReply { term, echo, outcome })
+}
+
+fn read_vote_request(body: &[u8]) -> Option<VoteRequest> {
+    let mut reader = Reader(body);
+    let term = Term(reader.varint()?);
+    let last = reader.entry_id()?;
+    reader.end(VoteRequest { term, last })
+}
+
+fn read_vote_reply(body: &[u8]) -> Option<VoteReply> {
+    let mut reader = Reader(body);
+    let term = Term(reader.varint()?);
+    let asked = Term(reader.varint()?);
+    let granted = match reader.byte()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    reader.end(VoteReply { term, asked, granted })
+}
+
+fn read_read_request(body: &[u8]) -> Option<ReadRequest> {
+    let mut reader = Reader(body);
+    let term = Term(reader.varint()?);
+    let nonce = reader.nonce()?;
+    reader.end(ReadRequest { term, nonce })
+}
+
+fn read_read_reply(body: &[u8]) -> Option<ReadReply> {
+    let mut reader = Reader(body);
+    let term = Term(reader.varint()?);
+    let echo = reader.varint()?;
+    let nonce = reader.nonce()?;
+    let index = Index(reader.varint()?);
+    reader.end(ReadReply { term, echo, nonce, index })
+}
+
+/// Reads a derived body and accepts only the one encoding that its value has: postcard itself takes
+/// overlong varints and leaves trailing bytes.
+pub(crate) fn derived<'a, T: Serialize + Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+    let (value, rest) = postcard::take_from_bytes::<T>(body).ok()?;
+    let canonical = postcard::serialize_with_flavor(&value, Compare(body)).ok()?;
+    (rest.is_empty() && canonical).then_some(value)
+}
+
+/// Serialises into nothing and compares with what is expected.
+struct Compare<'a>(&'a [u8]);
+
+impl Flavor for Compare<'_> {
+    type Output = bool;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        let rest = self.0.strip_prefix(bytes).ok_or(postcard::Error::SerializeBufferFull)?;
+        self.0 = rest;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Self::Output> {
+        Ok(self.0.is_empty())
+    }
+}
