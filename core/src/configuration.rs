@@ -35,7 +35,10 @@ impl<'a> Members<'a> {
         let mut below = NodeId(0);
         for member in members.iter() {
             let id = member.member.id;
-            if id <= below || member.member.incarnation.0 == 0 || member.datagram < MIN_STATED_DATAGRAM {
+            if id <= below
+                || member.member.incarnation.0 == 0
+                || member.datagram < MIN_STATED_DATAGRAM
+            {
                 return None;
             }
             below = id;

@@ -2,6 +2,21 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+// Core has no panic but that of a broken invariant in its own tests.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::as_conversions,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 mod client;
 mod configuration;
@@ -37,6 +52,6 @@ pub use seal::{Checksum, Seal};
 pub use status::{Counters, PeerStatus, ProgressStatus, RoleName, Status};
 pub use storage::{Persisted, Snapshot, Storage, Volatile};
 pub use types::{
-    ClientId, ClusterId, Epoch, EntryId, HardState, Incarnation, Index, MemberId, NodeId, Nonce,
+    ClientId, ClusterId, EntryId, Epoch, HardState, Incarnation, Index, MemberId, NodeId, Nonce,
     SessionId, Term, Ticks,
 };

@@ -50,6 +50,8 @@ pub struct Hello {
     pub ids: Nonce,
     /// The largest datagram that the sender takes, in bytes.
     pub datagram: u16,
+    /// Zeros, for the answer is longer than the rest: nobody gets more than was asked with.
+    pub padding: [u8; 12],
 }
 
 /// The answer to a [`Hello`].

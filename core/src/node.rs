@@ -11,13 +11,13 @@ mod sessions;
 
 use rand_core::Rng;
 
+use crate::configuration::{MEMBER_BYTES, Members, encode_member};
 use crate::log::Memory;
 use crate::machine::{BadSnapshot, Full, Sink, Source, StateMachine};
 use crate::options::MAX_MEMBERS;
-use crate::configuration::{MEMBER_BYTES, Members, encode_member};
 use crate::raft::{
-    BufferTooSmall, Dropped, Output, ProposeError, Raft, ReadError, ReadId, Reads, Receipt, Received,
-    Violation,
+    BufferTooSmall, Dropped, Output, ProposeError, Raft, ReadError, ReadId, Reads, Receipt,
+    Received, Violation,
 };
 use crate::seal::Seal;
 use crate::status::Status;
@@ -163,11 +163,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
 {
     /// A node of these parts. A raft that was recovered is followed by [`restore`](Self::restore),
     /// if there is a snapshot.
-    pub const fn new(
-        raft: RaftOf<P, MEMBERS>,
-        storage: P::Storage,
-        machine: P::Machine,
-    ) -> Self {
+    pub const fn new(raft: RaftOf<P, MEMBERS>, storage: P::Storage, machine: P::Machine) -> Self {
         Self {
             raft,
             storage,
@@ -279,8 +275,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
                     }
                 }
                 Some(Output::Apply(apply)) => {
-                    let applied =
-                        apply::apply(apply, &mut self.machine, &mut self.sessions);
+                    let applied = apply::apply(apply, &mut self.machine, &mut self.sessions);
                     if let Some(event) = self.on_applied(applied) {
                         return Ok(Some(event));
                     }

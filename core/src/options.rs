@@ -61,7 +61,8 @@ impl Options {
         if self.id.0 == 0 || others.iter().any(|id| id.0 == 0) {
             return Err(SetupError::ZeroId);
         }
-        let twice = |(at, id): (usize, &NodeId)| others.iter().skip(at + 1).any(|other| other == id);
+        let twice =
+            |(at, id): (usize, &NodeId)| others.iter().skip(at + 1).any(|other| other == id);
         if others.contains(&self.id) || others.iter().enumerate().any(twice) {
             return Err(SetupError::DuplicateId);
         }

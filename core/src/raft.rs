@@ -178,4 +178,3 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 fn nonzero<R: Rng>(random: &mut R) -> u64 {
     random.next_u64().max(1)
 }
-

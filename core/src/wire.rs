@@ -6,7 +6,9 @@ pub(crate) mod hash;
 mod header;
 pub(crate) mod writer;
 
-pub use header::{ClientRoute, FULL_HEADER_BYTES, HEADER_BYTES, Header, Introduction, MAX_NUMBER, Route, VERSION};
+pub use header::{
+    ClientRoute, FULL_HEADER_BYTES, HEADER_BYTES, Header, Introduction, MAX_NUMBER, Route, VERSION,
+};
 
 use crate::message::Message;
 use crate::seal::Seal;

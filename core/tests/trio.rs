@@ -20,7 +20,7 @@ impl rand_core::TryRng for Dice {
     }
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
         for byte in bytes {
-            *byte = self.try_next_u64()? as u8;
+            [*byte, ..] = self.try_next_u64()?.to_le_bytes();
         }
         Ok(())
     }

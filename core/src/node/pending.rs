@@ -103,16 +103,13 @@ impl<P: Platform, const CAPACITY: usize> PendingTable<P, CAPACITY> {
             if let Work::Entry(entry, _) = &pending.work
                 && entry.index == applied.index
             {
-                pending.work = if *entry != applied {
-                    Work::Unknown
-                } else {
-                    match effect {
-                        Effect::Done(response) => Work::Applied(applied, response.clone()),
-                        Effect::Before(first, response) => Work::Applied(*first, response.clone()),
-                        Effect::Opened(session, _) => Work::Opened(*session),
-                        Effect::Expired => Work::Expired,
-                        Effect::None => Work::Refused(Refusal::Malformed),
-                    }
+                pending.work = match effect {
+                    _ if *entry != applied => Work::Unknown,
+                    Effect::Done(response) => Work::Applied(applied, response.clone()),
+                    Effect::Before(first, response) => Work::Applied(*first, response.clone()),
+                    Effect::Opened(session, _) => Work::Opened(*session),
+                    Effect::Expired => Work::Expired,
+                    Effect::None => Work::Refused(Refusal::Malformed),
                 };
             }
         }
@@ -124,11 +121,8 @@ impl<P: Platform, const CAPACITY: usize> PendingTable<P, CAPACITY> {
             if let Work::Query(read, query) = &pending.work
                 && *read <= reads.upto
             {
-                pending.work = if reads.is_ready {
-                    Work::Ready(query.clone())
-                } else {
-                    Work::NotLeader(None)
-                };
+                pending.work =
+                    if reads.is_ready { Work::Ready(query.clone()) } else { Work::NotLeader(None) };
             }
         }
     }

@@ -157,8 +157,7 @@ impl<R: Clone + Serialize + DeserializeOwned, const CAPACITY: usize> Sessions<R,
             if self.open.last().is_some_and(|before| before.id >= id) {
                 return Err(BadSnapshot);
             }
-            let last =
-                last.map(|(sequence, entry, response)| Last { sequence, entry, response });
+            let last = last.map(|(sequence, entry, response)| Last { sequence, entry, response });
             let _room = self.open.push(Session { id, client, used, last });
         }
         Ok(())

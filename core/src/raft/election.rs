@@ -3,7 +3,7 @@
 use rand_core::Rng;
 
 use super::Raft;
-use super::link::Owed;
+use super::link::{Owed, PeerSet};
 use super::role::{Follower, Role};
 use crate::log::Memory;
 use crate::message::{VoteReply, VoteRequest};
@@ -42,6 +42,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             self.durability.hard_changed();
             count(&mut self.counters.votes_granted);
             self.draw_timeout();
+            self.fail_reads();
+            self.sends = PeerSet::EMPTY;
             self.role =
                 Role::Follower(Follower { leader: None, since: self.now, verified: self.commit });
             self.arm(self.now.plus(self.timeout));
@@ -97,7 +99,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Whether these peers and we are more than half of the configuration. Who is no voter in it
     /// counts for nothing.
-    pub(super) fn has_quorum(&self, peers: super::link::PeerSet) -> bool {
+    pub(super) fn has_quorum(&self, peers: PeerSet) -> bool {
         let us = usize::from(self.configuration.has(self.member()));
         peers.without(peers.without(self.voters())).len() + us >= self.configuration.quorum()
     }

@@ -76,9 +76,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 hash.add(leader.first.0);
                 self.add_time(hash, leader.heartbeat_at);
                 self.add_time(hash, leader.quorum_at);
-                let round = leader.round.map_or((0, 0), |round| {
-                    (u64::from(round.confirmed.bits()) + 1, round.index.0)
-                });
+                let round = leader
+                    .round
+                    .map_or((0, 0), |round| (u64::from(round.confirmed.bits()) + 1, round.index.0));
                 hash.add(round.0);
                 hash.add(round.1);
                 leader.progress.iter().for_each(|progress| self.add_progress(hash, progress));
@@ -87,8 +87,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     fn add_progress(&self, hash: &mut Hash, progress: &Progress) {
-        let Progress { matched, next, repeat_from, probe, resent_at, beat, .. } = progress;
-        for word in [matched.0, next.0, repeat_from.0, *resent_at, progress.round_number] {
+        let Progress { matched, next, oldest, repeat_from, probe, resent_at, beat, .. } = progress;
+        let numbers = [*resent_at, progress.round_number];
+        let indices = [matched, next, oldest, repeat_from].map(|index| index.0);
+        for word in indices.into_iter().chain(numbers) {
             hash.add(word);
         }
         hash.add(match probe {

@@ -27,8 +27,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 return count(&mut self.counters.impossible);
             }
             Some(_) | None => {
-                let hint =
-                    self.log.last_index_at_or_below(append.prev.index, append.prev.term);
+                let hint = self.log.last_index_at_or_below(append.prev.index, append.prev.term);
                 return self.owe(peer, Owed::Mismatch { echo: number, hint });
             }
         }

@@ -57,14 +57,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let interval = self.options.timing.heartbeat;
         let round = Ticks(interval.0.saturating_mul(REPEATS));
         // Alone there is nobody to wait for.
-        let resend_at =
-            if self.links.is_empty() { self.now } else { self.now.plus(interval) };
+        let resend_at = if self.links.is_empty() { self.now } else { self.now.plus(interval) };
         let round_ends = self.now.plus(round);
         if !matches!(self.role, Role::Blank(_)) {
             return;
         }
-        self.role =
-            Role::Blank(Formation { nonce, resend_at, round_ends, ..Formation::default() });
+        self.role = Role::Blank(Formation { nonce, resend_at, round_ends, ..Formation::default() });
         self.sends = self.everybody();
         self.arm(resend_at);
     }
@@ -100,7 +98,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if formation.booting.is_none() {
             let route = self.route_outside(link.id, Incarnation(0), Epoch(0));
             let datagram = self.stated_datagram();
-            let hello = Hello { nonce: formation.nonce, ids: self.ids, datagram };
+            let hello = Hello { nonce: formation.nonce, ids: self.ids, datagram, padding: [0; 12] };
             return self.seal_to(peer, route, &Message::Hello(hello), buffer);
         }
         let route = self.route_outside(link.id, link.blank, Epoch(0));
@@ -223,8 +221,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let everybody = self.everybody();
         let Role::Blank(formation) = &mut self.role else { return self.count_stale() };
         let Some(link) = self.links.get(peer) else { return };
-        let is_current = formation.booting == Some(reply.epoch)
-            && link.blank == introduction.from.incarnation;
+        let is_current =
+            formation.booting == Some(reply.epoch) && link.blank == introduction.from.incarnation;
         if !is_current {
             return self.count_stale();
         }
@@ -272,11 +270,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.durability.hard_changed();
         self.forget_replies();
         self.sends = PeerSet::EMPTY;
-        self.role = Role::Follower(Follower {
-            leader: None,
-            since: self.now,
-            verified: Index::ZERO,
-        });
+        self.role =
+            Role::Follower(Follower { leader: None, since: self.now, verified: Index::ZERO });
         self.draw_timeout();
         self.arm(self.now.plus(self.timeout));
     }

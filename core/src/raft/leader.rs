@@ -6,7 +6,7 @@ use rand_core::Rng;
 use super::Raft;
 use super::invariant::{Violation, invariant};
 use super::link::Link;
-use super::progress::{Probe, Progress, RetransmissionTimer, Round};
+use super::progress::{Probe, Progress, Round};
 use super::role::Role;
 use crate::log::Memory;
 use crate::message::{AppendOutcome, AppendReply};
@@ -30,10 +30,15 @@ pub(crate) struct Leader<const N: usize> {
 }
 
 impl<const N: usize> Leader<N> {
-    pub(crate) fn new(links: &[Link], first: Index, now: Ticks, timing: &Timing) -> Self {
-        let progress = |_| Progress::new(first, now, RetransmissionTimer::new());
+    pub(crate) fn new(
+        links: &[Link],
+        base: Index,
+        first: Index,
+        now: Ticks,
+        timing: &Timing,
+    ) -> Self {
         Self {
-            progress: links.iter().map(progress).collect(),
+            progress: links.iter().map(|_| Progress::new(base, first, now)).collect(),
             first,
             heartbeat_at: now.plus(timing.heartbeat),
             quorum_at: now.plus(timing.election_min),
@@ -49,7 +54,8 @@ impl<const N: usize> Leader<N> {
 
     /// How many voters were heard at or after `since`.
     pub(crate) fn heard_since(&self, links: &[Link], since: Ticks) -> usize {
-        let heard = |(progress, link): &(&Progress, &Link)| link.voter && progress.heard_at >= since;
+        let heard =
+            |(progress, link): &(&Progress, &Link)| link.voter && progress.heard_at >= since;
         self.progress.iter().zip(links).filter(heard).count()
     }
 }
@@ -74,7 +80,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         match reply.outcome {
             AppendOutcome::Matched(matched) => {
                 let is_news = progress.acknowledge(matched);
-                invariant!(self, matched < Index(u64::MAX), Violation::Progress);
+                let is_ordered =
+                    progress.matched < progress.oldest && progress.oldest <= progress.next;
+                invariant!(self, is_ordered, Violation::Progress);
                 self.on_matched(peer, is_news);
             }
             AppendOutcome::Mismatch(hint) if reply.echo > progress.resent_at => {
@@ -124,11 +132,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             count(&mut self.counters.too_far_behind);
         }
         let from = agreed.index.max(progress.matched).max(base).next();
-        progress.next = from.min(progress.next);
-        progress.repeat_from = progress.next;
-        progress.resent_at = link.number;
         // Where the follower's entry is ours too, the logs agree up to it and entries may flow.
-        progress.probe = if agreed == hint { Probe::No } else { Probe::Ready };
+        let probe = if agreed == hint { Probe::No } else { Probe::Ready };
+        progress.go_back(from.min(progress.next), probe, link.number);
         self.sends.insert(peer);
     }
 
@@ -147,7 +153,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let matched = leader.progress.iter().map(|progress| progress.matched);
         for candidate in matched.chain([durable]) {
             let own = usize::from(is_member && durable >= candidate);
-            if candidate > commit && candidate >= leader.first && voters(candidate) + own >= quorum {
+            if candidate > commit && candidate >= leader.first && voters(candidate) + own >= quorum
+            {
                 commit = candidate;
             }
         }

@@ -37,17 +37,41 @@ pub(crate) struct Link {
 /// A reply that has not been sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Owed {
-    Hello { to: Incarnation, nonce: Nonce, same_ids: bool },
-    Boot { to: Incarnation, epoch: Epoch, accepted: bool },
+    Hello {
+        to: Incarnation,
+        nonce: Nonce,
+        same_ids: bool,
+    },
+    Boot {
+        to: Incarnation,
+        epoch: Epoch,
+        accepted: bool,
+    },
     /// A blank node's answer to a pre-vote of an epoch it is not in.
-    BlankPreVote { to: Incarnation, epoch: Epoch, request: Granted },
+    BlankPreVote {
+        to: Incarnation,
+        epoch: Epoch,
+        request: Granted,
+    },
     PreVote(Granted),
     Vote(Granted),
     /// Up to where we match is read off when it is sent, and never exceeds what is durable.
-    Matched { echo: u64, is_heartbeat: bool },
-    Mismatch { echo: u64, hint: EntryId },
-    Stale { echo: u64 },
-    Read { echo: u64, nonce: Nonce, index: Index },
+    Matched {
+        echo: u64,
+        is_heartbeat: bool,
+    },
+    Mismatch {
+        echo: u64,
+        hint: EntryId,
+    },
+    Stale {
+        echo: u64,
+    },
+    Read {
+        echo: u64,
+        nonce: Nonce,
+        index: Index,
+    },
 }
 
 impl Owed {

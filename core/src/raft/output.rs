@@ -2,12 +2,12 @@
 
 use rand_core::Rng;
 
+use super::Raft;
 use super::invariant::{Fault, Violation, invariant};
 use super::link::Owed;
 use super::persistence::{Receipt, Write};
 use super::read::ReadId;
 use super::role::Role;
-use super::Raft;
 use crate::log::{Entry, Memory};
 use crate::seal::Seal;
 use crate::types::{Index, NodeId};

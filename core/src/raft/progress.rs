@@ -11,6 +11,9 @@ pub(crate) struct Progress {
     pub(crate) matched: Index,
     /// The next entry to send. Always above `matched`.
     pub(crate) next: Index,
+    /// The first entry that it is not believed to hold: after silence, sending goes on from here.
+    /// Above `matched`, not above `next`.
+    pub(crate) oldest: Index,
     /// Where the run sent last began: the next datagram may repeat it.
     pub(crate) repeat_from: Index,
     /// While it is not known where the logs agree, or after silence: one datagram at a time.
@@ -50,15 +53,18 @@ pub(crate) enum Probe {
 }
 
 impl Progress {
-    pub(crate) fn new(first: Index, now: Ticks, timer: RetransmissionTimer) -> Self {
+    /// At the start of a leadership whose first entry is `first`. Every member holds `base`: nothing
+    /// is dropped before.
+    pub(crate) const fn new(base: Index, first: Index, now: Ticks) -> Self {
         Self {
-            matched: Index::ZERO,
+            matched: base,
             next: first,
+            oldest: first,
             repeat_from: first,
             probe: Probe::Ready,
             resent_at: 0,
             beat: false,
-            timer,
+            timer: RetransmissionTimer::new(),
             lossy_until: Ticks(0),
             heard_at: now,
             round_number: 0,
@@ -70,7 +76,7 @@ impl Progress {
     /// Whether anything sent has not been acknowledged.
     #[inline]
     pub(crate) fn has_in_flight(&self) -> bool {
-        self.matched.next() < self.next
+        self.oldest < self.next
     }
 
     /// Takes an acknowledgement up to `matched`; true if it is news.
@@ -81,15 +87,23 @@ impl Progress {
             return false;
         }
         self.matched = matched;
+        self.oldest = self.oldest.max(matched.next());
         self.next = self.next.max(matched.next());
         true
     }
 
-    /// Goes back to what is not acknowledged, one datagram at a time until it is answered.
+    /// Sends again from `oldest`, one datagram at a time until it is answered. Refusals of what left
+    /// up to `number` are old news then.
     pub(crate) fn start_over(&mut self, number: u64) {
-        self.next = self.matched.next();
-        self.repeat_from = self.next;
-        self.probe = Probe::Ready;
+        self.go_back(self.oldest, Probe::Ready, number);
+    }
+
+    /// Sends again from this entry, which is above `matched`.
+    pub(crate) fn go_back(&mut self, from: Index, probe: Probe, number: u64) {
+        self.next = from;
+        self.oldest = from;
+        self.repeat_from = from;
+        self.probe = probe;
         self.resent_at = number;
     }
 

@@ -209,8 +209,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         let Role::Leader(leader) = &mut self.role else { return };
         leader.round = None;
-        for (peer, (progress, link)) in
-            leader.progress.iter_mut().zip(&mut self.links).enumerate()
+        for (peer, (progress, link)) in leader.progress.iter_mut().zip(&mut self.links).enumerate()
         {
             if let Some(Asked { number, nonce }) = progress.asked.take() {
                 link.reply = Some(Owed::Read { echo: number, nonce, index: round.index });
@@ -268,5 +267,4 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.begin_reads();
         Some(Reads { upto: ReadId(batch.upto), is_ready: true })
     }
-
 }

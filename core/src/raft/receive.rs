@@ -112,8 +112,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     fn introduced(&self, introduction: &Introduction, kind: Kind) -> Result<usize, Dropped> {
         let Introduction { cluster, from, to, .. } = *introduction;
         let is_open = kind == Kind::Hello && to.incarnation.0 == 0;
-        let is_ours = to.id == self.options.id
-            && (to.incarnation == self.hard.incarnation || is_open);
+        let is_ours =
+            to.id == self.options.id && (to.incarnation == self.hard.incarnation || is_open);
         if cluster != self.options.cluster || !is_ours {
             return Err(Dropped::Misdirected);
         }
@@ -132,7 +132,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     ) -> Result<(), Dropped> {
         let has_epoch = introduction.epoch != Epoch(0);
         match message {
-            Message::Hello(_) | Message::HelloReply(_) | Message::Boot(_) | Message::BootReply(_)
+            Message::Hello(_)
+            | Message::HelloReply(_)
+            | Message::Boot(_)
+            | Message::BootReply(_)
                 if has_epoch =>
             {
                 return Err(Dropped::Impossible);

@@ -62,8 +62,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         {
             return Err(SetupError::Stored);
         }
-        let mut raft =
-            Self::with_hard_state(options, others, memory, random, seal, saved.hard)?;
+        let mut raft = Self::with_hard_state(options, others, memory, random, seal, saved.hard)?;
         raft.log.reset(saved.base);
         raft.commit = saved.applied;
         raft.applied = saved.applied;
@@ -77,11 +76,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         if !is_blank {
             raft.sends = super::link::PeerSet::EMPTY;
-            raft.role = Role::Follower(Follower {
-                leader: None,
-                since: raft.now,
-                verified: raft.commit,
-            });
+            raft.role =
+                Role::Follower(Follower { leader: None, since: raft.now, verified: raft.commit });
         }
         Ok(raft)
     }

@@ -2,10 +2,10 @@
 
 use rand_core::Rng;
 
+use super::Raft;
 use super::formation::Formation;
 use super::leader::Leader;
 use super::link::PeerSet;
-use super::Raft;
 use crate::log::Memory;
 use crate::seal::Seal;
 use crate::status::{RoleName, count};
@@ -121,6 +121,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.draw_timeout();
         self.forget_replies();
         self.fail_reads();
+        // A voter that was started again may not know our tag any more.
+        self.links.iter_mut().for_each(|link| link.inside = false);
         let resend_at = self.now.plus(self.options.timing.heartbeat);
         self.role = role(Campaign {
             granted: PeerSet::EMPTY,
@@ -151,7 +153,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         count(&mut self.counters.leaderships);
         self.fail_reads();
         self.forget_replies();
-        self.role = Role::Leader(Leader::new(&self.links, first, self.now, &self.options.timing));
+        self.role = Role::Leader(Leader::new(
+            &self.links,
+            self.log.base().index,
+            first,
+            self.now,
+            &self.options.timing,
+        ));
         self.sends = self.voters();
         self.arm(self.now.plus(self.options.timing.heartbeat));
         self.maybe_commit();

@@ -117,7 +117,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if self.now >= leader.quorum_at {
             let timing = &self.options.timing;
             leader.quorum_at = self.now.plus(timing.election_min);
-            if leader.heard_since(&self.links, self.now.since(timing.election_min)) + 1 < quorum {
+            let since = self.now.since(timing.election_min);
+            // Who is silent may have been started again and not know our tag any more.
+            for (progress, link) in leader.progress.iter().zip(&mut self.links) {
+                link.inside &= progress.heard_at >= since;
+            }
+            if leader.heard_since(&self.links, since) + 1 < quorum {
                 count(&mut self.counters.quorums_lost);
                 self.become_follower(self.hard.term, None);
                 return;

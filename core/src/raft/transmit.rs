@@ -79,11 +79,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             self.sends.remove(peer);
             return None;
         }
-        let prev = if has_entries {
-            from.previous()
-        } else {
-            progress.matched.max(self.log.base().index)
-        };
+        let prev = if has_entries { from.previous() } else { progress.matched };
         let Some(term) = self.log.term_at(prev) else {
             self.poison(Violation::MissingEntry);
             return None;
@@ -114,16 +110,16 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             Probe::Ready => is_behind,
             Probe::Sent => false,
             Probe::No => {
-                let in_flight = self.log.bytes_between(progress.matched, next.previous());
+                let in_flight = self.log.bytes_between(progress.oldest.previous(), next.previous());
                 is_behind && in_flight < self.options.window_bytes
             }
         };
         if !may_send || !progress.has_in_flight() {
             return (next, may_send);
         }
-        let again = progress.repeat_from.max(progress.matched.next());
+        let again = progress.repeat_from.max(progress.oldest);
         let is_lossy = self.now < progress.lossy_until;
-        let is_alone = again == progress.matched.next();
+        let is_alone = again == progress.oldest;
         let short = usize::from(link.datagram) / 4;
         let is_short = self.log.bytes_between(again.previous(), next.previous()) <= short;
         if (is_lossy || is_alone) && is_short { (again, true) } else { (next, true) }

@@ -127,8 +127,8 @@ impl Header {
     /// Reads the header, the kind and what follows them. The tag of a full form must be its hash.
     #[inline]
     pub(crate) fn read(datagram: &[u8]) -> Result<(Self, Kind, &[u8]), DecodeError> {
-        let (prefix, rest) = (datagram.split_first_chunk::<HEADER_BYTES>())
-            .ok_or(DecodeError::TooShort)?;
+        let (prefix, rest) =
+            (datagram.split_first_chunk::<HEADER_BYTES>()).ok_or(DecodeError::TooShort)?;
         let [version, code, _, a, b, c, d, e, f, tag @ ..] = *prefix;
         if version != VERSION {
             return Err(DecodeError::Version);
@@ -160,8 +160,7 @@ fn read_introduction(bytes: &[u8], tag: u64) -> Option<(Route, &[u8])> {
     let (epoch, rest) = read_u64(rest)?;
     let (from, rest) = read_member(rest)?;
     let (to, rest) = read_member(rest)?;
-    let introduction =
-        Introduction { cluster: ClusterId(cluster), epoch: Epoch(epoch), from, to };
+    let introduction = Introduction { cluster: ClusterId(cluster), epoch: Epoch(epoch), from, to };
     (introduction.tag() == tag).then_some((Route::Full(introduction), rest))
 }
 
@@ -169,11 +168,8 @@ fn read_client(bytes: &[u8], tag: u64) -> Option<(Route, &[u8])> {
     let (cluster, rest) = read_u64(bytes)?;
     let (epoch, rest) = read_u64(rest)?;
     let (client, rest) = read_u64(rest)?;
-    let route = ClientRoute {
-        cluster: ClusterId(cluster),
-        epoch: Epoch(epoch),
-        client: ClientId(client),
-    };
+    let route =
+        ClientRoute { cluster: ClusterId(cluster), epoch: Epoch(epoch), client: ClientId(client) };
     (route.tag() == tag).then_some((Route::Client(route), rest))
 }
 
