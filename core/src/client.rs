@@ -125,7 +125,7 @@ struct Finish {
 enum Ending {
     Applied(EntryId),
     Answered(Index),
-    Status(Status),
+    Status,
     Refused { refusal: Refusal, fate: Fate },
     SessionExpired,
     AnswerTooLong(usize),
@@ -290,7 +290,10 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
                 Some(answer) => Outcome::Answered { index, answer },
                 None => Outcome::AnswerTooLong { bytes: self.length },
             },
-            Ending::Status(status) => Outcome::Status(status),
+            Ending::Status => match self.bytes.get(..self.length).and_then(Status::decode) {
+                Some(status) => Outcome::Status(status),
+                None => Outcome::AnswerTooLong { bytes: self.length },
+            },
             Ending::Refused { refusal, fate } => Outcome::Refused { refusal, fate },
             Ending::SessionExpired => Outcome::SessionExpired,
             Ending::AnswerTooLong(bytes) => Outcome::AnswerTooLong { bytes },

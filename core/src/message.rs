@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::configuration::Members;
-use crate::status::Status;
 use crate::types::{EntryId, Epoch, Index, NodeId, Nonce, SessionId, Term};
 
 /// Everything that travels in a datagram. It borrows from the datagram, or from the log.
@@ -255,8 +254,9 @@ pub enum Answer<'a> {
         #[serde(with = "crate::wire::bytes")]
         answer: &'a [u8],
     },
-    /// How the node is.
-    Status(Status),
+    /// The postcard bytes of the node's [`Status`](crate::Status): encoded, since it is larger than
+    /// every other message together.
+    Status(#[serde(with = "crate::wire::bytes")] &'a [u8]),
     /// Another node leads, this one if it is known. Nothing happened.
     NotLeader(Option<NodeId>),
     /// A table is full. Nothing happened; try again.

@@ -113,7 +113,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     ) -> Result<Self, SetupError> {
         let incarnation = Incarnation(nonzero(&mut random));
         let hard = HardState { incarnation, ..HardState::default() };
-        Self::with_hard_state(options, others, memory, random, seal, hard)
+        let mut raft = Self::with_hard_state(options, others, memory, random, seal, hard)?;
+        // Whoever heard of this life would count on it: it must be on the medium before.
+        raft.durability.hard_changed();
+        Ok(raft)
     }
 
     fn with_hard_state(

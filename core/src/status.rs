@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::types::{EntryId, Epoch, Index, MemberId, NodeId, Term, Ticks};
+use crate::wire::body::derived;
 
 /// The role of a node (section 5.1; pre-candidates are of thesis 9.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,6 +69,15 @@ pub struct Status {
     pub answered: u8,
     /// What it has counted.
     pub counters: Counters,
+}
+
+impl Status {
+    /// Reads the bytes that a node sends of itself. `None` if they are not the one encoding of a
+    /// status.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        derived(bytes)
+    }
 }
 
 /// How a leader sees a follower, and any node another.

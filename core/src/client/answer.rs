@@ -6,7 +6,7 @@ use super::request::Wish;
 use super::{Active, Client, ClientDropped, Due, Ending, Fate, Finish, Kind, Phase, Session};
 use crate::message::{Answer, Message, Refusal, Reply};
 use crate::seal::Seal;
-use crate::status::count;
+use crate::status::{Status, count};
 use crate::types::{Epoch, NodeId, SessionId};
 use crate::wire::{self, Route};
 
@@ -86,8 +86,8 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             (Wish::Query, Answer::Answered { index, answer }) => {
                 Ok(Verdict::Ended(Ending::Answered(index), answer))
             }
-            (Wish::Status, Answer::Status(status)) => {
-                Ok(Verdict::Ended(Ending::Status(status), &[]))
+            (Wish::Status, Answer::Status(status)) if Status::decode(status).is_some() => {
+                Ok(Verdict::Ended(Ending::Status, status))
             }
             (Wish::Open | Wish::Command(_) | Wish::Query, Answer::NotLeader(hint)) => {
                 advice(Verdict::Redirected(hint))

@@ -188,6 +188,13 @@ fn wait(client: &mut Small) -> u64 {
     span.0
 }
 
+fn status_bytes() -> &'static [u8] {
+    let mut bytes = vec![0; 256];
+    let length = postcard::to_slice(&status(), &mut bytes).unwrap().len();
+    bytes.truncate(length);
+    bytes.leak()
+}
+
 fn status() -> Status {
     Status {
         member: crate::types::MemberId::default(),

@@ -11,9 +11,10 @@ use crate::wire::body::Kind;
 use crate::wire::writer::Writer;
 use crate::wire::{self, ClientRoute, Header, Route};
 
-/// The places of the two answers that carry a state machine's bytes among [`Answer`]'s variants.
+/// The places among [`Answer`]'s variants of those whose payload is encoded in its place.
 const APPLIED: u8 = 1;
 const ANSWERED: u8 = 2;
+const STATUS: u8 = 3;
 
 impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: usize>
     Node<P, MEMBERS, SESSIONS, PENDING>
@@ -61,16 +62,19 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     ) -> Option<usize> {
         let answer = match work {
             Work::Applied(entry, response) => {
-                let place = (entry.term.0, Some(entry.index.0));
-                return self.write_payload(asker, APPLIED, place, response, buffer);
+                let place = [entry.term.0, entry.index.0];
+                return self.write_payload(asker, APPLIED, &place, response, buffer);
             }
             Work::Ready(query) => {
-                let place = (self.raft.applied().0, None);
+                let place = [self.raft.applied().0];
                 let answer = self.machine.query(query);
-                return self.write_payload(asker, ANSWERED, place, &answer, buffer);
+                return self.write_payload(asker, ANSWERED, &place, &answer, buffer);
+            }
+            Work::Status => {
+                let status = self.raft.status();
+                return self.write_payload(asker, STATUS, &[], &status, buffer);
             }
             Work::Opened(session) => Answer::Opened(*session),
-            Work::Status => Answer::Status(self.raft.status()),
             Work::NotLeader(leader) => Answer::NotLeader(*leader),
             Work::Busy => Answer::Busy,
             Work::Unknown | Work::Entry(..) | Work::Query(..) => Answer::Unknown,
@@ -100,13 +104,13 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         wire::encode(&self.header(asker), &reply, self.raft.seal_ref(), buffer)
     }
 
-    /// Writes a reply whose payload is encoded in its place: `Applied` with the entry's term and
-    /// index, or `Answered` with the index alone, then the payload's length and the payload.
+    /// Writes a reply whose payload is encoded in its place: the variant, the numbers before the
+    /// payload (an entry's term and index, or an index, or none), its length and itself.
     fn write_payload<T: Serialize>(
         &self,
         asker: &Asker<P::Address>,
         variant: u8,
-        place: (u64, Option<u64>),
+        numbers: &[u64],
         payload: &T,
         buffer: &mut [u8],
     ) -> Option<usize> {
@@ -118,9 +122,8 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         writer.varint(asker.number)?;
         writer.varint(u64::from(self.raft.member().id.0))?;
         writer.byte(variant)?;
-        writer.varint(place.0)?;
-        if let Some(index) = place.1 {
-            writer.varint(index)?;
+        for number in numbers {
+            writer.varint(*number)?;
         }
         writer.varint(u64::try_from(size).unwrap_or(u64::MAX))?;
         writer.postcard(payload)?;

@@ -109,10 +109,11 @@ impl Header {
             Route::Full(introduction) => (FORM_FULL, introduction.tag()),
             Route::Client(client) => (FORM_CLIENT, client.tag()),
         };
-        let [a, b, c, d, e, f, ..] = self.number.to_le_bytes();
         let kind = kind.code() | (form << FORM_SHIFT);
-        writer.put(&[VERSION, kind, key, a, b, c, d, e, f])?;
-        writer.put(&tag.to_le_bytes())?;
+        let [a, b, c, d, e, f, ..] = self.number.to_le_bytes();
+        let [g, h, i, j, k, l, m, n] = tag.to_le_bytes();
+        // One piece, so that its room is checked once.
+        writer.put(&[VERSION, kind, key, a, b, c, d, e, f, g, h, i, j, k, l, m, n])?;
         match &self.route {
             Route::Tagged(_) => Some(()),
             Route::Full(to) => write_introduction(to, writer),

@@ -37,6 +37,14 @@ impl<'b> Writer<'b> {
 
     #[inline]
     pub(crate) fn varint(&mut self, value: u64) -> Option<()> {
+        // Terms, lengths and distances are nearly always a single byte.
+        match u8::try_from(value) {
+            Ok(byte) if byte < 0x80 => self.byte(byte),
+            Ok(_) | Err(_) => self.long_varint(value),
+        }
+    }
+
+    fn long_varint(&mut self, value: u64) -> Option<()> {
         let rest = self.buffer.get_mut(self.written..)?;
         self.written += varint::write_u64(value, rest)?;
         Some(())

@@ -32,7 +32,7 @@ fn cases() -> Vec<(Small, Vec<u8>)> {
         (opening, reply(&open, Answer::Opened(SessionId(7)))),
         (commanding, reply(&sent, applied(9, &[3; 40]))),
         (querying, reply(&query, answered(9, &[3; 40]))),
-        (asking, reply(&question, Answer::Status(status()))),
+        (asking, reply(&question, Answer::Status(status_bytes()))),
         (pausing, reply(&busy, applied(9, &[3; 40]))),
     ]
 }
@@ -116,7 +116,7 @@ fn an_answer_to_another_question_is_dropped() {
         Answer::Opened(SessionId(7)),
         applied(9, b"a"),
         answered(9, b"a"),
-        Answer::Status(status()),
+        Answer::Status(status_bytes()),
     ];
     for (own, (mut client, _)) in cases().into_iter().take(4).enumerate() {
         let before = state(&client);

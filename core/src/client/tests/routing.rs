@@ -195,7 +195,7 @@ fn the_status_of_one_server_is_asked_of_no_other() {
         wait(&mut client);
     }
     let sent = asked(&mut client);
-    answer(&mut client, &sent, Answer::Status(status()));
+    answer(&mut client, &sent, Answer::Status(status_bytes()));
     assert_eq!(finished(&mut client, &mut [0; 600]), Outcome::Status(status()));
     client.query(b"q").unwrap();
     assert_eq!(asked(&mut client).to, 1);
