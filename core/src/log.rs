@@ -39,6 +39,8 @@ pub(crate) struct Log<M> {
     last: EntryId,
     /// Which bytes the entries take; `EMPTY` when no entry is kept.
     ring: Ring,
+    /// No entry behind this one is anything but a command; it may be above `last`.
+    last_internal: Index,
 }
 
 /// Why a log cannot be made of this memory.
@@ -93,7 +95,7 @@ impl<M: Memory> Log<M> {
             return Err(LogError::TooManyBytes);
         }
         let base = EntryId::default();
-        Ok(Self { memory, base, last: base, ring: Ring::EMPTY })
+        Ok(Self { memory, base, last: base, ring: Ring::EMPTY, last_internal: Index::ZERO })
     }
 
     /// The entry before the first one kept.
@@ -144,6 +146,12 @@ impl<M: Memory> Log<M> {
     pub(crate) fn entry(&self, index: Index) -> Option<Entry<'_>> {
         let bytes = self.memory.bytes().get(self.offset(index)?..)?;
         Some(entry::read(bytes)?.at(index))
+    }
+
+    /// Whether all entries behind `index` are commands, without looking at each.
+    #[inline]
+    pub(crate) fn has_only_commands_behind(&self, index: Index) -> bool {
+        self.last_internal <= index
     }
 
     /// Appends an entry with this data. The term is at least 1 and not below the last entry's.
@@ -197,6 +205,9 @@ impl<M: Memory> Log<M> {
                 ring.tail += length;
                 self.ring = ring;
                 self.last = id;
+                if kind != EntryKind::Command {
+                    self.last_internal = id.index;
+                }
                 return Ok(id);
             }
             if room == most {

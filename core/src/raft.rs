@@ -75,6 +75,9 @@ pub struct Raft<M, R, S, const N: usize> {
     everywhere: Index,
     /// The members that count, derived from the log.
     configuration: Configuration<N>,
+    /// Whether it names us, and which links; both follow from it.
+    is_voter: bool,
+    voters: PeerSet,
     /// How many bytes an entry may take in the log's encoding.
     entry_limit: usize,
     role: Role<N>,
@@ -154,6 +157,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             applied: Index::ZERO,
             everywhere: Index::ZERO,
             configuration: Configuration::default(),
+            is_voter: false,
+            voters: PeerSet::EMPTY,
             role: Role::Blank(formation::Formation::default()),
             reads: ReadQueue::default(),
             now: Ticks(0),

@@ -12,7 +12,14 @@ pub(crate) fn read_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
     if first < MORE {
         return Some((u64::from(first), rest));
     }
-    read_long(u64::from(first & !MORE), rest)
+    let low = u64::from(first & !MORE);
+    match rest.split_first() {
+        // Two bytes reach 16,383; a second byte of zero would be one too many.
+        Some((&second, rest)) if second < MORE && second != 0 => {
+            Some((low | u64::from(second) << 7, rest))
+        }
+        Some(_) | None => read_long(low, rest),
+    }
 }
 
 /// Writes `value` at the front of `out` and gives its length; `None` when it does not fit, and

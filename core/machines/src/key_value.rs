@@ -135,7 +135,10 @@ where
             Err(position) => self.insert(position, header)?,
         };
         let body = header.body_mut(self.bytes.as_mut(), slot).unwrap_or_default();
-        body.iter_mut().zip(key.iter().chain(value)).for_each(|(to, from)| *to = *from);
+        // In two pieces: each is a block copy then, a chain of both would go byte by byte.
+        let (key_room, value_room) = body.split_at_mut_checked(key.len()).unwrap_or_default();
+        key_room.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+        value_room.iter_mut().zip(value).for_each(|(to, from)| *to = *from);
         Ok(())
     }
 

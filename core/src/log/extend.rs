@@ -2,7 +2,7 @@
 //! back from the disk.
 
 use super::entry::Encoded;
-use super::{Log, Memory, Slot, copy, entry, position};
+use super::{EntryKind, Log, Memory, Slot, copy, entry, position};
 use crate::types::{EntryId, Index, Term};
 
 /// What became of a run.
@@ -115,6 +115,7 @@ impl<M: Memory> Log<M> {
         let EntryId { mut term, mut index } = self.last;
         let (bytes, slots) = self.memory.parts_mut();
         let mut room = ring.room(bytes.len());
+        let mut last_internal = self.last_internal;
         // What is found to fit is copied in one go, `from` to the offset `to`.
         let mut from = run;
         let mut to = ring.tail;
@@ -136,6 +137,9 @@ impl<M: Memory> Log<M> {
                 room = ring.room(bytes.len());
             }
             index = index.next();
+            if next.kind != EntryKind::Command {
+                last_internal = index;
+            }
             if let Some(slot) = slots.get_mut(position(index, slots.len())) {
                 *slot = Slot::at(ring.tail);
             }
@@ -148,6 +152,7 @@ impl<M: Memory> Log<M> {
         copy(bytes.get_mut(to..ring.tail).unwrap_or_default(), from);
         self.ring = ring;
         self.last = EntryId { term, index };
+        self.last_internal = last_internal;
         Ok(())
     }
 }

@@ -100,8 +100,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// Whether these peers and we are more than half of the configuration. Who is no voter in it
     /// counts for nothing.
     pub(super) fn has_quorum(&self, peers: PeerSet) -> bool {
-        let us = usize::from(self.configuration.has(self.member()));
-        peers.without(peers.without(self.voters())).len() + us >= self.configuration.quorum()
+        peers.both(self.voters).len() + usize::from(self.is_voter) >= self.configuration.quorum()
     }
 
     /// Section 5.4.1: a later last term, or the same and no shorter.

@@ -4,7 +4,7 @@ use rand_core::Rng;
 
 use super::Raft;
 use super::invariant::{Violation, invariant};
-use super::link::Owed;
+use super::link::{Owed, PeerSet};
 use super::role::Role;
 use crate::configuration::{Member, Members};
 use crate::log::{BadRun, EntryKind, Memory};
@@ -91,6 +91,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if self.configuration.index >= from {
             self.configuration.index = Index::ZERO;
             self.configuration.members.clear();
+            self.meet_configuration();
         }
     }
 
@@ -105,7 +106,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Lets entries that are no commands pass: nobody has to apply them.
     pub(super) fn pass_internal_entries(&mut self) {
-        while self.applied < self.commit {
+        while self.applied < self.commit && !self.log.has_only_commands_behind(self.applied) {
             match self.log.entry(self.applied.next()).map(|entry| entry.kind) {
                 Some(EntryKind::Noop | EntryKind::Configuration) => {
                     self.applied = self.applied.next();
@@ -138,10 +139,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// Addresses the links by what the configuration says of them.
     pub(super) fn meet_configuration(&mut self) {
         let (us, cluster, epoch) = (self.member(), self.options.cluster, self.hard.epoch);
-        for link in &mut self.links {
+        self.is_voter = self.configuration.has(us);
+        self.voters = PeerSet::EMPTY;
+        for (peer, link) in self.links.iter_mut().enumerate() {
             let named = self.configuration.members.iter().find(|voter| voter.member.id == link.id);
             link.voter = named.is_some();
             if let Some(voter) = named {
+                self.voters.insert(peer);
                 link.datagram = voter.datagram;
                 link.meet(cluster, epoch, us, voter.member.incarnation);
             }

@@ -113,7 +113,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if progress.next <= last {
             self.sends.insert(peer);
         }
-        if is_news {
+        if is_news && progress.matched > self.commit {
             self.maybe_commit();
         }
     }
@@ -142,20 +142,19 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// before it is committed with it.
     pub(super) fn maybe_commit(&mut self) {
         let Role::Leader(leader) = &self.role else { return };
-        let quorum = self.configuration.quorum();
-        let voters = |at: Index| {
-            let peers = leader.progress.iter().zip(&self.links);
-            peers.filter(|(progress, link)| link.voter && progress.matched >= at).count()
-        };
         let durable = self.durability.durable;
-        let is_member = self.configuration.has(self.member());
+        let voters = || {
+            let peers = leader.progress.iter().zip(&self.links);
+            peers.filter(|(_, link)| link.voter).map(|(progress, _)| progress.matched)
+        };
+        let quorum = self.configuration.quorum();
         let mut commit = self.commit;
-        let matched = leader.progress.iter().map(|progress| progress.matched);
-        for candidate in matched.chain([durable]) {
-            let own = usize::from(is_member && durable >= candidate);
-            if candidate > commit && candidate >= leader.first && voters(candidate) + own >= quorum
-            {
-                commit = candidate;
+        for candidate in voters().chain([durable]) {
+            if candidate > commit && candidate >= leader.first {
+                let own = usize::from(self.is_voter && durable >= candidate);
+                if voters().filter(|matched| *matched >= candidate).count() + own >= quorum {
+                    commit = candidate;
+                }
             }
         }
         if commit > self.commit {

@@ -221,6 +221,11 @@ impl PeerSet {
         Self(self.0 | other.0)
     }
 
+    /// What is in both sets.
+    pub(crate) const fn both(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// What is in this set and not in the other.
     pub(crate) const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)

@@ -111,7 +111,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if self.durability.has_work(self.log.last().index) {
             return Some(Next::Persist);
         }
-        if is_hard_durable && let Some(peer) = self.ready_reply() {
+        if is_hard_durable
+            && self.replies.first().is_some()
+            && let Some(peer) = self.ready_reply()
+        {
             return Some(Next::Reply(peer));
         }
         if self.applied < self.commit {

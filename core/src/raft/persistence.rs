@@ -130,7 +130,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if !self.durability.confirm(receipt) {
             count(&mut self.counters.late_receipts);
         }
-        self.maybe_commit();
+        if self.durability.durable > self.commit {
+            self.maybe_commit();
+        }
         self.check_invariants();
     }
 

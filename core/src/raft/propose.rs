@@ -67,7 +67,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let limit = self.entry_limit.min(spare);
         match self.log.append_with(self.hard.term, EntryKind::Command, limit, write) {
             Ok(entry) => {
-                self.sends = self.sends.with(self.voters());
+                self.sends = self.sends.with(self.voters);
                 Ok(entry)
             }
             Err(AppendError::TooLarge) if limit == self.entry_limit => {

@@ -130,7 +130,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             since: self.now,
             resend_at,
         });
-        self.sends = self.voters();
+        self.sends = self.voters;
         self.arm(resend_at);
         self.arm(self.now.plus(self.timeout));
     }
@@ -160,19 +160,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             self.now,
             &self.options.timing,
         ));
-        self.sends = self.voters();
+        self.sends = self.voters;
         self.arm(self.now.plus(self.options.timing.heartbeat));
         self.maybe_commit();
-    }
-
-    /// The links whose node the configuration names.
-    pub(super) fn voters(&self) -> PeerSet {
-        let mut voters = PeerSet::EMPTY;
-        for (peer, link) in self.links.iter().enumerate() {
-            if link.voter {
-                voters.insert(peer);
-            }
-        }
-        voters
     }
 }

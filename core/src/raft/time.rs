@@ -89,7 +89,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Who asked for votes asks those again who have not answered.
     fn on_campaign_time(&mut self) {
-        let voters = self.voters();
+        let voters = self.voters;
         let next = self.now.plus(self.options.timing.heartbeat);
         if let Role::PreCandidate(campaign) | Role::Candidate(campaign) = &mut self.role {
             campaign.resend_at = next;
@@ -100,7 +100,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// The leader was silent, or nobody was elected: campaign, if our configuration names us
     /// (section 5.2). A candidate starts over with a pre-vote, so that its term does not run away.
     fn on_election_time(&mut self) {
-        if self.configuration.has(self.member()) {
+        if self.is_voter {
             self.become_pre_candidate();
         } else {
             self.become_follower(self.hard.term, None);
