@@ -1,4 +1,172 @@
 //! Raft consensus without std, without allocation and without I/O.
+//!
+//! A [`Node`] is one member of a cluster: the protocol ([`Raft`]), a [`Storage`], a
+//! [`StateMachine`] and the sessions of clients. Its driver gives it datagrams and the time that
+//! has passed, and sends what it is told to send. [`Client`] is the other side. Nothing here knows
+//! a socket, a clock, a disk or a thread, and all memory is in the values themselves.
+//!
+//! # What an embedder must choose
+//!
+//! All capacities are in types or in [`Options`], and `size_of` of the node says what they cost
+//! together. The figures here are of a 32-bit machine.
+//!
+//! | choice | where | what it costs, and how to size it |
+//! |---|---|---|
+//! | members | `MEMBERS` of [`Node`], `N` of [`Raft`] | some 280 bytes each. As many as the cluster has, this node included; at most [`MAX_MEMBERS`] |
+//! | log bytes | [`Platform::Memory`], [`Memory`] | themselves, at least [`MIN_LOG_BYTES`]. An entry may have a quarter of them. They must hold what some member lacks while commands go on: the rate, times the bytes of an entry, times the longest absence of a member |
+//! | log slots | the same | 4 bytes each, a power of two and at least [`MIN_LOG_SLOTS`]. One for each entry that the bytes may hold; three quarters of the slots and seven eighths of the bytes are for commands |
+//! | sessions | `SESSIONS` of [`Node`] | some 60 bytes and one [response](StateMachine::Response) each. One for each client that should be remembered: when they run out, the one that was silent longest ends. **The same number on every node**, since it decides what commands do |
+//! | pending requests | `PENDING` of [`Node`] | some 60 bytes and the larger of a response and a [query](StateMachine::Query) each. One for each client that may be waiting at this node at one time; the others are told to ask again |
+//! | datagram | [`Options::datagram`] | one buffer of this size for [`Node::poll`], and one for what arrives. 1200 bytes cross any network whole. An entry must fit into the smallest datagram of all members, beside 111 bytes |
+//! | window | [`Options::window_bytes`] | nothing: what is on its way stays in the log. At least the rate in bytes times the round trip |
+//! | tick unit | [`Ticks`] | nothing. Whatever the clock counts; the unit must be finer than the round trip for losses to be noticed soon |
+//! | timing | [`Timing`] | a datagram to each follower and back in each [heartbeat](Timing::heartbeat). The shortest election timeout must be several times the slowest round trip and, with a disk, the slowest write |
+//! | storage | [`Platform::Storage`], [`Storage`] | with [`Volatile`] nothing: then a node that is started again is another member, see below |
+//! | seal | [`Platform::Seal`], [`Seal`] | [`Checksum`] has a table of 1 KiB; whoever has a faster CRC-32 may bring it |
+//! | randomness | [`Platform::Random`] | whatever it takes. It must differ from node to node and from start to start: identities are drawn from it |
+//!
+//! A node with room for 4 members, 4 sessions, 4 pending requests and 128 entries in 4 KiB takes 7
+//! KiB, its log included. For larger logs there is [`Buffers`]: slices in boxes or in statics,
+//! which never pass through the stack.
+//!
+//! A thing that is full is an error or an answer that says that nothing happened
+//! ([`ProposeError::LogFull`], [`message::Answer::Busy`]), and there is room again later. **A log
+//! is emptied only as far as every member holds it**, so that a member which stays away for good
+//! will let the others' logs fill up, and then they take no more commands: there is no other way
+//! yet to send what a log has dropped, nor to replace a member.
+//!
+//! # The driver
+//!
+//! ```
+//! # use coracle::*;
+//! # struct Entropy(u64);
+//! # impl rand_core::TryRng for Entropy {
+//! #     type Error = core::convert::Infallible;
+//! #     fn try_next_u32(&mut self) -> Result<u32, Self::Error> { Ok(4) }
+//! #     fn try_next_u64(&mut self) -> Result<u64, Self::Error> { self.0 += 1; Ok(self.0) }
+//! #     fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> { Ok(()) }
+//! # }
+//! struct Sum(u64);
+//!
+//! impl StateMachine for Sum {
+//!     type Command<'a> = u64;
+//!     type Response = u64;
+//!     type Query = ();
+//!     type Answer<'a> = u64;
+//!
+//!     fn apply(&mut self, number: u64) -> u64 {
+//!         self.0 = self.0.wrapping_add(number);
+//!         self.0
+//!     }
+//!
+//!     fn query(&self, (): &()) -> u64 {
+//!         self.0
+//!     }
+//!
+//!     fn snapshot<K: Sink>(&self, sink: &mut K) -> Result<(), Full> {
+//!         sink.write(&self.0.to_le_bytes())
+//!     }
+//!
+//!     fn restore<K: Source>(&mut self, source: &mut K) -> Result<(), BadSnapshot> {
+//!         let mut bytes = [0; 8];
+//!         self.0 = 0;
+//!         source.read(&mut bytes)?;
+//!         self.0 = u64::from_le_bytes(bytes);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! struct Board;
+//!
+//! impl Platform for Board {
+//!     type Memory = Array<4096, 128>;
+//!     type Random = Entropy;
+//!     type Seal = Checksum;
+//!     type Storage = Volatile;
+//!     type Machine = Sum;
+//!     type Address = core::net::SocketAddr;
+//! }
+//!
+//! type Member = Node<Board, 3, 4, 4>;
+//!
+//! /// Whatever sends and receives.
+//! trait Network {
+//!     fn receive(&mut self, into: &mut [u8]) -> Option<(usize, core::net::SocketAddr)>;
+//!     fn send(&mut self, to: Destination<core::net::SocketAddr>, datagram: &[u8]);
+//! }
+//!
+//! /// To be called when datagrams have arrived, and when `next_timeout` has passed.
+//! fn turn(
+//!     node: &mut Member,
+//!     elapsed: Ticks,
+//!     network: &mut impl Network,
+//! ) -> Result<(), NodeError<core::convert::Infallible>> {
+//!     let mut buffer = [0; 1200];
+//!     node.tick(elapsed);
+//!     while let Some((length, from)) = network.receive(&mut buffer) {
+//!         // What is dropped is counted.
+//!         let _dropped = node.receive(from, &buffer[..length]);
+//!     }
+//!     while let Some(event) = node.poll(&mut buffer)? {
+//!         match event {
+//!             Event::Send { to, datagram } => network.send(to, datagram),
+//!             Event::Applied { .. } | Event::Reads(_) => {}
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! # struct Nowhere;
+//! # impl Network for Nowhere {
+//! #     fn receive(&mut self, _: &mut [u8]) -> Option<(usize, core::net::SocketAddr)> { None }
+//! #     fn send(&mut self, _: Destination<core::net::SocketAddr>, _: &[u8]) {}
+//! # }
+//! # let options = Options::new(ClusterId(7), NodeId(1), Timing::from_heartbeat(Ticks(50)));
+//! # let raft = Raft::new(&options, &[], Array::zeroed(), Entropy(1), Checksum).unwrap();
+//! # let mut node = Member::new(raft, Volatile, Sum(0));
+//! # turn(&mut node, Ticks(0), &mut Nowhere).unwrap();
+//! # turn(&mut node, Ticks(1), &mut Nowhere).unwrap();
+//! # node.propose(&7).unwrap();
+//! # turn(&mut node, Ticks(1), &mut Nowhere).unwrap();
+//! # assert_eq!(node.machine().query(&()), 7);
+//! ```
+//!
+//! - Hand over **every** datagram that has arrived, then poll until there is nothing left, then
+//!   wait for a datagram or for [`Node::next_timeout`], whichever comes first. Thereby one write of
+//!   the medium covers all that has arrived.
+//! - Tell the time with [`Node::tick`] before you hand datagrams over. It may be told at a fixed
+//!   rate or only when something is due; several timeouts within one span fire once.
+//! - Poll again whenever you have called anything else: [`Node::receive`], [`Node::tick`],
+//!   [`Node::propose`], [`Node::read`] or [`Node::durable`].
+//! - A datagram that cannot be sent is dropped: to the protocol it is a lost one.
+//! - Commands go to the leader, in the session of a [`Client`]; then each takes effect once,
+//!   however often it is sent. [`Node::propose`] is for the node's own: if its leader loses office,
+//!   no event tells, and the entry that [`Event::Applied`] names may never come.
+//! - Reads begin with [`Node::read`] on any node. What they may see is there when [`Event::Reads`]
+//!   names them, or a later one, as ready.
+//! - After any [`NodeError`] but a small buffer the node says nothing more. With a medium it may be
+//!   started again from what the medium holds.
+//!
+//! # The medium
+//!
+//! What a [`Storage`] is given must be on the medium when [`Node::durable`] is told of it, in the
+//! order in which it was given: what the node says to others depends on it. A [`Write`] holds
+//! entries, which go first, and the hard state. When the power fails between them, entries of a
+//! term above that of the hard state may be found: cut them off before they are handed to
+//! [`Raft::recover_run`], which takes them for damage. Then [`Raft::recover`] and [`Node::restore`]
+//! bring the node back where it was.
+//!
+//! Without a medium a crashed node has forgotten its votes and its log. It draws another
+//! [`Incarnation`] when it is started again, and the others do not take it for the member that it
+//! was: it stays blank. That is safe, and the cluster serves while more than half of its first
+//! members run.
+//!
+//! # Beneath the node
+//!
+//! [`Raft`] alone is for who has other ideas of storage, of sessions or of what a command is. Its
+//! [`Raft::poll`] gives guards, which must be taken care of before it goes on: see [`Output`].
+//! [`wire`] is the datagram, which `WIRE.md` describes byte by byte.
+//!
+//! The feature `defmt` derives `defmt::Format` for the public types.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -38,12 +206,10 @@ pub use client::{
     Outcome, RetryError, Server, StartError,
 };
 pub use configuration::{Configuration, MIN_DATAGRAM, Member, Members};
-pub use log::{
-    Array, Buffers, Entry, EntryKind, LogError, MIN_LOG_BYTES, MIN_LOG_SLOTS, Memory, Slot,
-};
+pub use log::{Array, Buffers, Entry, EntryKind, LogError, MIN_LOG_BYTES, Memory, Slot};
 pub use machine::{BadSnapshot, Full, Sink, Source, StateMachine};
 pub use node::{Destination, Event, Node, NodeError, Platform, RaftOf};
-pub use options::{MAX_MEMBERS, Options, SetupError, Timing};
+pub use options::{MAX_MEMBERS, MIN_LOG_SLOTS, Options, SetupError, Timing};
 pub use raft::{
     Apply, BufferTooSmall, ClientRequest, Dropped, Output, Persist, ProposeError, Raft, ReadError,
     ReadId, Reads, Receipt, Received, RecoverError, Saved, Transmit, Violation, Write,
@@ -55,3 +221,7 @@ pub use types::{
     ClientId, ClusterId, EntryId, Epoch, HardState, Incarnation, Index, MemberId, NodeId, Nonce,
     SessionId, Term, Ticks,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -22,8 +22,8 @@ use ring::Ring;
 /// The fewest bytes that a log may have.
 pub const MIN_LOG_BYTES: usize = 256;
 
-/// The fewest slots that a log may have.
-pub const MIN_LOG_SLOTS: usize = 4;
+/// The fewest slots that the ring works with.
+const FEWEST_SLOTS: usize = 4;
 
 /// The entries `(base, last]`; their terms never fall.
 ///
@@ -41,6 +41,17 @@ pub(crate) struct Log<M> {
     ring: Ring,
     /// No entry behind this one is anything but a command; it may be above `last`.
     last_internal: Index,
+    reserve: Reserve,
+    /// An entry found no room since the log was compacted last.
+    is_pressed: bool,
+}
+
+/// Room that commands leave to the entries with which new leaders begin: a log full of uncommitted
+/// commands could never be committed without one of those (section 5.4.2).
+#[derive(Clone, Copy, Debug, Default)]
+struct Reserve {
+    entries: usize,
+    bytes: usize,
 }
 
 /// Why a log cannot be made of this memory.
@@ -48,7 +59,7 @@ pub(crate) struct Log<M> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum LogError {
-    /// The slots are fewer than [`MIN_LOG_SLOTS`], or their number is not a power of two.
+    /// The slots are fewer than four, or their number is not a power of two.
     BadSlotCount,
     /// The bytes are fewer than [`MIN_LOG_BYTES`].
     TooFewBytes,
@@ -84,7 +95,7 @@ impl<M: Memory> Log<M> {
     /// `LogError` when the memory has an unfit size.
     pub(crate) fn new(memory: M) -> Result<Self, LogError> {
         let slots = memory.slots().len();
-        if slots < MIN_LOG_SLOTS || !slots.is_power_of_two() {
+        if slots < FEWEST_SLOTS || !slots.is_power_of_two() {
             return Err(LogError::BadSlotCount);
         }
         let bytes = memory.bytes().len();
@@ -95,7 +106,15 @@ impl<M: Memory> Log<M> {
             return Err(LogError::TooManyBytes);
         }
         let base = EntryId::default();
-        Ok(Self { memory, base, last: base, ring: Ring::EMPTY, last_internal: Index::ZERO })
+        Ok(Self {
+            memory,
+            base,
+            last: base,
+            ring: Ring::EMPTY,
+            last_internal: Index::ZERO,
+            reserve: Reserve::default(),
+            is_pressed: false,
+        })
     }
 
     /// The entry before the first one kept.
@@ -146,6 +165,20 @@ impl<M: Memory> Log<M> {
     pub(crate) fn entry(&self, index: Index) -> Option<Entry<'_>> {
         let bytes = self.memory.bytes().get(self.offset(index)?..)?;
         Some(entry::read(bytes)?.at(index))
+    }
+
+    /// From now on commands leave a quarter of the slots and an eighth of the bytes to other entries.
+    pub(crate) fn keep_reserve(&mut self) {
+        self.reserve = Reserve { entries: self.slot_count() / 4, bytes: self.capacity_bytes() / 8 };
+    }
+
+    /// How many bytes the next command may take.
+    #[inline]
+    pub(crate) fn room_for_command(&self) -> usize {
+        if self.free_entries() <= self.reserve.entries {
+            return 0;
+        }
+        self.free_bytes().saturating_sub(self.reserve.bytes)
     }
 
     /// Whether all entries behind `index` are commands, without looking at each.
@@ -247,6 +280,19 @@ impl<M: Memory> Log<M> {
             None => Ring::EMPTY,
         };
         self.base = EntryId { term, index };
+        self.is_pressed = false;
+    }
+
+    /// Whether an entry found no room since the last compaction, although the log may be far from
+    /// full: what is free may be in pieces.
+    #[inline]
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.is_pressed
+    }
+
+    /// Notes that an entry found no room.
+    pub(crate) fn press(&mut self) {
+        self.is_pressed = true;
     }
 
     /// Empties the log behind a snapshot that ends with the entry `base` (section 7).

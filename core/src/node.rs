@@ -291,7 +291,9 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
                 None => break,
             }
         }
-        if let Err(error) = self.make_room() {
+        if self.raft.needs_compaction()
+            && let Err(error) = self.make_room()
+        {
             return self.die(error);
         }
         Ok(self.write_answer(buffer).and_then(|(to, length)| send(to, buffer, length)))
@@ -305,15 +307,12 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         Err(NodeError::Storage(error))
     }
 
-    /// Drops the log's front when it is half full, behind a snapshot where there is a medium.
+    /// Drops the log's front, behind a snapshot where there is a medium.
     ///
     /// Only what every member holds is dropped, so that no member is left behind.
     fn make_room(&mut self) -> Result<(), <P::Storage as Storage>::Error> {
-        let (base, upto) = (self.raft.base(), self.raft.compactable());
-        let held = self.raft.last().index.since(base.index);
-        let applied = self.raft.applied();
-        let is_worth_it = self.raft.is_half_full() && upto.since(base.index) > held / 4;
-        if !is_worth_it || applied > self.raft.durable_index() {
+        let (upto, applied) = (self.raft.compactable(), self.raft.applied());
+        if applied > self.raft.durable_index() {
             return Ok(());
         }
         let id = |index| self.raft.term_at(index).map(|term| EntryId { term, index });

@@ -85,6 +85,10 @@ impl Options {
     }
 }
 
+/// The fewest slots that a member's log may have. A quarter of them is kept for the entries with
+/// which leaders begin, and there may be several before one of them commits anything.
+pub const MIN_LOG_SLOTS: usize = 16;
+
 /// No capacity may be larger: a set of members is one machine word on a microcontroller.
 pub const MAX_MEMBERS: usize = 32;
 
@@ -113,7 +117,8 @@ pub enum SetupError {
     },
     /// The log's memory is of no use.
     Log(LogError),
-    /// The log's memory is too small for the entry that names the members.
+    /// The log has fewer than [`MIN_LOG_SLOTS`] slots, or the entry that names the members takes
+    /// more than a quarter of its bytes.
     LogTooSmall,
     /// What was stored names no incarnation, or is not of one piece.
     Stored,
@@ -135,7 +140,10 @@ impl core::fmt::Display for SetupError {
             ),
             Self::Datagram { least } => write!(f, "datagrams must have at least {least} bytes"),
             Self::Log(error) => write!(f, "the log's memory is of no use: {error:?}"),
-            Self::LogTooSmall => f.write_str("the log is too small for the entry of the members"),
+            Self::LogTooSmall => write!(
+                f,
+                "the log has fewer than {MIN_LOG_SLOTS} slots, or too few bytes for the members"
+            ),
             Self::Stored => f.write_str("the stored state is not of one piece"),
         }
     }

@@ -35,7 +35,7 @@ use rand_core::Rng;
 
 use crate::configuration::{Configuration, MEMBER_BYTES};
 use crate::log::{ENTRY_OVERHEAD_MAX, Log, Memory};
-use crate::options::{Options, SetupError};
+use crate::options::{MIN_LOG_SLOTS, Options, SetupError};
 use crate::seal::Seal;
 use crate::status::Counters;
 use crate::types::{HardState, Incarnation, Index, MemberId, NodeId, Nonce, Ticks};
@@ -131,11 +131,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         hard: HardState,
     ) -> Result<Self, SetupError> {
         options.check(others, N)?;
-        let log = Log::new(memory).map_err(SetupError::Log)?;
+        let mut log = Log::new(memory).map_err(SetupError::Log)?;
         let members = MEMBER_BYTES * (others.len() + 1) + ENTRY_OVERHEAD_MAX;
-        if log.largest_entry() < members {
+        if log.largest_entry() < members || log.slot_count() < MIN_LOG_SLOTS {
             return Err(SetupError::LogTooSmall);
         }
+        log.keep_reserve();
         let mut links = Vec::new();
         for id in others {
             let room = links.push(Link::new(*id));

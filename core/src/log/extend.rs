@@ -2,7 +2,7 @@
 //! back from the disk.
 
 use super::entry::Encoded;
-use super::{EntryKind, Log, Memory, Slot, copy, entry, position};
+use super::{EntryKind, Log, Memory, Reserve, Slot, copy, entry, position};
 use crate::types::{EntryId, Index, Term};
 
 /// What became of a run.
@@ -116,6 +116,7 @@ impl<M: Memory> Log<M> {
         let (bytes, slots) = self.memory.parts_mut();
         let mut room = ring.room(bytes.len());
         let mut last_internal = self.last_internal;
+        let reserve = self.reserve;
         // What is found to fit is copied in one go, `from` to the offset `to`.
         let mut from = run;
         let mut to = ring.tail;
@@ -126,9 +127,14 @@ impl<M: Memory> Log<M> {
             let is_placed = room >= next.length;
             let wrapped = if is_placed { None } else { ring.wrapped(index.next()) };
             let wrapped = wrapped.filter(|ring| ring.room(bytes.len()) >= next.length);
-            if free_entries == 0 || !is_placed && wrapped.is_none() {
+            let kept = if next.kind == EntryKind::Command { reserve } else { Reserve::default() };
+            let free_bytes = wrapped.unwrap_or(ring).free(bytes.len());
+            let is_full =
+                free_entries <= kept.entries || free_bytes < next.length.saturating_add(kept.bytes);
+            if is_full || !is_placed && wrapped.is_none() {
                 // What follows does not fit, but it must be well-formed all the same.
                 check(next.rest, next.term, max_term)?;
+                self.is_pressed = true;
                 break;
             }
             if let Some(wrapped) = wrapped {

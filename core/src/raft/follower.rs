@@ -36,7 +36,18 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         };
         self.advance_commit(append.commit.min(verified));
         self.everywhere = self.everywhere.max(append.everywhere.min(self.commit));
-        self.owe(peer, Owed::Matched { echo: number, is_heartbeat: append.run.is_empty() });
+        let ready_at = if append.run.is_empty() { Index::ZERO } else { verified };
+        self.owe_matched(peer, number, ready_at);
+    }
+
+    /// Owes an acknowledgement. One that waits already is not put off by what comes behind it.
+    fn owe_matched(&mut self, peer: usize, echo: u64, ready_at: Index) {
+        let waiting = self.links.get(peer).and_then(|link| link.reply);
+        let ready_at = match waiting {
+            Some(Owed::Matched { ready_at: earlier, .. }) => ready_at.min(earlier),
+            Some(_) | None => ready_at,
+        };
+        self.owe(peer, Owed::Matched { echo, ready_at });
     }
 
     /// Follows whoever leads the term. False if that cannot be: we lead it, or another does.

@@ -249,7 +249,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.hard.vote = Some(self.member());
         self.durability.hard_changed();
         self.adopt_configuration(entry.index);
-        self.lead_from(entry.index);
+        self.lead_from(entry.index, entry.index);
     }
 
     /// A blank node's answer to a pre-vote of an epoch that it is not in: yes, and nothing changes.

@@ -20,7 +20,8 @@ use crate::types::{EntryId, Index, Ticks};
 pub(crate) struct Leader<const N: usize> {
     /// By link, in the same order.
     pub(crate) progress: Vec<Progress, N>,
-    /// The first entry of our own term: only from here on is anything committed by counting.
+    /// The first entry of our own term: only from here on a quorum's word commits anything.
+    /// `NO_ENTRY` while the log has no room for it.
     pub(crate) first: Index,
     pub(crate) heartbeat_at: Ticks,
     /// When to look whether a quorum still answers.
@@ -33,12 +34,13 @@ impl<const N: usize> Leader<N> {
     pub(crate) fn new(
         links: &[Link],
         base: Index,
+        next: Index,
         first: Index,
         now: Ticks,
         timing: &Timing,
     ) -> Self {
         Self {
-            progress: links.iter().map(|_| Progress::new(base, first, now)).collect(),
+            progress: links.iter().map(|_| Progress::new(base, next, now)).collect(),
             first,
             heartbeat_at: now.plus(timing.heartbeat),
             quorum_at: now.plus(timing.election_min),
@@ -59,6 +61,9 @@ impl<const N: usize> Leader<N> {
         self.progress.iter().zip(links).filter(heard).count()
     }
 }
+
+/// Stands for the first entry of a term while the log has no room for it: no index reaches it.
+pub(crate) const NO_ENTRY: Index = Index(u64::MAX);
 
 /// For how many heartbeats after a loss every datagram repeats the one before.
 const LOSSY_HEARTBEATS: u64 = 20;
@@ -104,7 +109,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(progress) = leader.progress.get_mut(peer) else { return };
         if !progress.has_in_flight() {
-            progress.timer.stop();
+            progress.timer.settle();
         } else if is_news {
             progress.timer.restart(self.now, retransmit_min, heartbeat);
             let at = progress.timer.at();
@@ -123,6 +128,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         count(&mut self.counters.mismatches);
         let agreed = self.log.last_index_at_or_below(hint.index, hint.term);
         let base = self.log.base().index;
+        let timing = self.options.timing;
         let Role::Leader(leader) = &mut self.role else { return };
         let (Some(progress), Some(link)) = (leader.progress.get_mut(peer), self.links.get(peer))
         else {
@@ -134,12 +140,23 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let from = agreed.index.max(progress.matched).max(base).next();
         // Where the follower's entry is ours too, the logs agree up to it and entries may flow.
         let probe = if agreed == hint { Probe::No } else { Probe::Ready };
+        if from == progress.resent_from && agreed == hint {
+            // That was sent already and not taken: the timer sends it next.
+            progress.go_back(from, Probe::Sent, link.number);
+            progress.timer.start(self.now, timing.retransmit_min, timing.heartbeat);
+            self.wake = self.wake.min(progress.timer.at());
+            return;
+        }
         progress.go_back(from.min(progress.next), probe, link.number);
         self.sends.insert(peer);
     }
 
     /// Commits what a quorum holds durably, if it is of our own term (section 5.4.2); what lies
     /// before it is committed with it.
+    ///
+    /// Unlike section 5.4.2, it also commits entries of earlier terms that **every** member has
+    /// acknowledged in this term: whoever leads a later term is one of them and had the entries
+    /// before it went there. So a log without room for an entry of our own gets room again.
     pub(super) fn maybe_commit(&mut self) {
         let Role::Leader(leader) = &self.role else { return };
         let durable = self.durability.durable;
@@ -147,12 +164,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             let peers = leader.progress.iter().zip(&self.links);
             peers.filter(|(_, link)| link.voter).map(|(progress, _)| progress.matched)
         };
-        let quorum = self.configuration.quorum();
+        let (quorum, all) = (self.configuration.quorum(), self.configuration.members.len());
         let mut commit = self.commit;
         for candidate in voters().chain([durable]) {
-            if candidate > commit && candidate >= leader.first {
+            if candidate > commit {
                 let own = usize::from(self.is_voter && durable >= candidate);
-                if voters().filter(|matched| *matched >= candidate).count() + own >= quorum {
+                let needed = if candidate >= leader.first { quorum } else { all };
+                if voters().filter(|matched| *matched >= candidate).count() + own >= needed {
                     commit = candidate;
                 }
             }

@@ -55,10 +55,11 @@ pub(crate) enum Owed {
     },
     PreVote(Granted),
     Vote(Granted),
-    /// Up to where we match is read off when it is sent, and never exceeds what is durable.
+    /// Up to where we match is read off when it is sent, and never exceeds what is durable. It is
+    /// sent when `ready_at` is durable, which is at once for a heartbeat.
     Matched {
         echo: u64,
-        is_heartbeat: bool,
+        ready_at: Index,
     },
     Mismatch {
         echo: u64,
@@ -84,7 +85,7 @@ impl Owed {
             Self::BlankPreVote { to, epoch, request } => [3, to.0, epoch.0, vote(request)],
             Self::PreVote(request) => [4, vote(request), 0, 0],
             Self::Vote(request) => [5, vote(request), 0, 0],
-            Self::Matched { echo, is_heartbeat } => [6, echo, u64::from(is_heartbeat), 0],
+            Self::Matched { echo, ready_at } => [6, echo, ready_at.0, 0],
             Self::Mismatch { echo, hint } => [7, echo, hint.term.0, hint.index.0],
             Self::Stale { echo } => [8, echo, 0, 0],
             Self::Read { echo, nonce, index } => [9, echo, nonce.0, index.0],

@@ -123,16 +123,14 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.has_finished_reads().then_some(Next::Reads)
     }
 
-    /// A reply that need not wait any longer. An acknowledgement waits until all that it could
-    /// acknowledge is durable, unless it answers a heartbeat, which must not wait for a slow disk.
+    /// A reply that need not wait any longer. An acknowledgement waits until what was to be
+    /// acknowledged is durable; that of a heartbeat must not wait for a slow disk.
     fn ready_reply(&self) -> Option<usize> {
         let mut rest = self.replies;
         while let Some(peer) = rest.first() {
             rest.remove(peer);
             let is_ready = match self.links.get(peer)?.reply {
-                Some(Owed::Matched { is_heartbeat, .. }) => {
-                    is_heartbeat || self.durability.durable >= self.verified()
-                }
+                Some(Owed::Matched { ready_at, .. }) => self.durability.durable >= ready_at,
                 Some(_) | None => true,
             };
             if is_ready {

@@ -20,6 +20,9 @@ pub(crate) struct Progress {
     pub(crate) probe: Probe,
     /// A refusal of a datagram up to this number was answered by sending again.
     pub(crate) resent_at: u64,
+    /// From where that was, until something is acknowledged: a second refusal in a row waits for the
+    /// timer, for the follower's log may be full.
+    pub(crate) resent_from: Index,
     /// A heartbeat is owed.
     pub(crate) beat: bool,
     pub(crate) timer: RetransmissionTimer,
@@ -53,16 +56,17 @@ pub(crate) enum Probe {
 }
 
 impl Progress {
-    /// At the start of a leadership whose first entry is `first`. Every member holds `base`: nothing
-    /// is dropped before.
-    pub(crate) const fn new(base: Index, first: Index, now: Ticks) -> Self {
+    /// At the start of a leadership that sends from `next` on. Every member holds `base`: nothing is
+    /// dropped before.
+    pub(crate) const fn new(base: Index, next: Index, now: Ticks) -> Self {
         Self {
             matched: base,
-            next: first,
-            oldest: first,
-            repeat_from: first,
+            next,
+            oldest: next,
+            repeat_from: next,
             probe: Probe::Ready,
             resent_at: 0,
+            resent_from: Index::ZERO,
             beat: false,
             timer: RetransmissionTimer::new(),
             lossy_until: Ticks(0),
@@ -82,10 +86,15 @@ impl Progress {
     /// Takes an acknowledgement up to `matched`; true if it is news.
     #[inline]
     pub(crate) fn acknowledge(&mut self, matched: Index) -> bool {
-        self.probe = Probe::No;
         if matched <= self.matched {
+            // A probe that was not taken, for want of room, is sent again by the timer.
+            if !self.has_in_flight() {
+                self.probe = Probe::No;
+            }
             return false;
         }
+        self.probe = Probe::No;
+        self.resent_from = Index::ZERO;
         self.matched = matched;
         self.oldest = self.oldest.max(matched.next());
         self.next = self.next.max(matched.next());
@@ -103,6 +112,7 @@ impl Progress {
         self.next = from;
         self.oldest = from;
         self.repeat_from = from;
+        self.resent_from = from;
         self.probe = probe;
         self.resent_at = number;
     }
@@ -144,9 +154,16 @@ impl RetransmissionTimer {
         self.at = Ticks::NEVER;
     }
 
-    /// Begins anew.
+    /// All is acknowledged: it stops, and the next one begins without back-off.
+    pub(crate) const fn settle(&mut self) {
+        self.at = Ticks::NEVER;
+        self.backoff = 0;
+    }
+
+    /// Something was acknowledged: it begins anew, without back-off.
     #[inline]
     pub(crate) fn restart(&mut self, now: Ticks, floor: Ticks, ceiling: Ticks) {
+        self.backoff = 0;
         self.at = now.plus(self.timeout(floor, ceiling));
     }
 
@@ -154,7 +171,7 @@ impl RetransmissionTimer {
     #[inline]
     pub(crate) fn start(&mut self, now: Ticks, floor: Ticks, ceiling: Ticks) {
         if self.at == Ticks::NEVER {
-            self.restart(now, floor, ceiling);
+            self.at = now.plus(self.timeout(floor, ceiling));
         }
     }
 
@@ -184,7 +201,6 @@ impl RetransmissionTimer {
         if echo > number {
             return;
         }
-        self.backoff = 0;
         let sample = now.since(sent).0.max(1);
         if self.smoothed == 0 {
             self.smoothed = sample.saturating_mul(8);

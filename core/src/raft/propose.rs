@@ -63,7 +63,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if self.commit < leader.first {
             return Err(ProposeError::NotReady);
         }
-        let spare = self.room_for_commands();
+        let spare = self.log.room_for_command();
         let limit = self.entry_limit.min(spare);
         match self.log.append_with(self.hard.term, EntryKind::Command, limit, write) {
             Ok(entry) => {
@@ -76,17 +76,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             }
             Err(AppendError::TooLarge | AppendError::LogFull) => {
                 count(&mut self.counters.log_full);
+                self.log.press();
                 Err(ProposeError::LogFull)
             }
         }
-    }
-
-    /// How many bytes commands may take. Some bytes and slots are kept for the entries with which
-    /// new leaders begin: without them a log full of uncommitted commands could never be committed.
-    fn room_for_commands(&self) -> usize {
-        if self.log.free_entries() <= self.log.slot_count() / 4 {
-            return 0;
-        }
-        self.log.free_bytes().saturating_sub(self.log.capacity_bytes() / 8)
     }
 }

@@ -165,11 +165,19 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         everywhere.min(self.applied).min(self.durability.durable)
     }
 
-    /// Whether more than half of the log's bytes or slots are taken: time to compact.
+    /// Whether it is time to compact: an entry has found no room, or more than half of the log's
+    /// bytes or slots are taken and a quarter of the entries may go.
     #[must_use]
-    pub fn is_half_full(&self) -> bool {
-        self.log.free_bytes() < self.log.capacity_bytes() / 2
-            || self.log.free_entries() < self.log.slot_count() / 2
+    pub fn needs_compaction(&self) -> bool {
+        let is_half_full = self.log.free_bytes() < self.log.capacity_bytes() / 2
+            || self.log.free_entries() < self.log.slot_count() / 2;
+        if !is_half_full && !self.log.is_pressed() {
+            return false;
+        }
+        let base = self.log.base().index;
+        let held = self.log.last().index.since(base);
+        let gain = self.compactable().since(base);
+        gain > if self.log.is_pressed() { 0 } else { held / 4 }
     }
 
     /// Drops entries up to `upto` from the log, as far as they are [compactable](Self::compactable),
@@ -180,6 +188,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             self.everywhere = self.everywhere.max(upto);
             self.log.compact(upto);
             count(&mut self.counters.compactions);
+            self.begin_term();
         }
         self.log.base().index
     }

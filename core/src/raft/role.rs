@@ -4,9 +4,9 @@ use rand_core::Rng;
 
 use super::Raft;
 use super::formation::Formation;
-use super::leader::Leader;
+use super::leader::{Leader, NO_ENTRY};
 use super::link::PeerSet;
-use crate::log::Memory;
+use crate::log::{EntryKind, Memory};
 use crate::seal::Seal;
 use crate::status::{RoleName, count};
 use crate::types::{Index, NodeId, Term, Ticks};
@@ -136,26 +136,47 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// Leads the term: the log gets an entry of its own term, by which older ones are committed
-    /// (section 5.4.2, section 8).
+    /// (section 5.4.2, section 8). Without room for it the last entry there is tells where the logs
+    /// agree, and what all members hold is committed, until there is room.
     pub(super) fn become_leader(&mut self) {
-        use crate::log::EntryKind;
-        let Ok(first) = self.log.append(self.hard.term, EntryKind::Noop, &[]) else {
-            // Without room for one entry nothing could be committed: let another try.
-            count(&mut self.counters.log_full);
-            self.become_follower(self.hard.term, None);
-            return;
-        };
-        self.lead_from(first.index);
+        let last = self.log.last().index;
+        match self.append_noop() {
+            Some(first) => self.lead_from(first, first),
+            None => self.lead_from(last, NO_ENTRY),
+        }
     }
 
-    /// Leads the term, whose first entry of our own is at `first` and already in the log.
-    pub(super) fn lead_from(&mut self, first: Index) {
+    /// Appends the first entry of our own term as soon as there is room for it.
+    pub(super) fn begin_term(&mut self) {
+        let is_missing = matches!(&self.role, Role::Leader(leader) if leader.first == NO_ENTRY);
+        if is_missing
+            && let Some(first) = self.append_noop()
+            && let Role::Leader(leader) = &mut self.role
+        {
+            leader.first = first;
+            self.sends = self.sends.with(self.voters);
+        }
+    }
+
+    fn append_noop(&mut self) -> Option<Index> {
+        let appended = self.log.append(self.hard.term, EntryKind::Noop, &[]);
+        if appended.is_err() {
+            count(&mut self.counters.log_full);
+            self.log.press();
+        }
+        appended.ok().map(|entry| entry.index)
+    }
+
+    /// Leads the term, whose first entry of our own is at `first` and already in the log, or is not
+    /// there yet. The others get the entries from `next` on.
+    pub(super) fn lead_from(&mut self, next: Index, first: Index) {
         count(&mut self.counters.leaderships);
         self.fail_reads();
         self.forget_replies();
         self.role = Role::Leader(Leader::new(
             &self.links,
             self.log.base().index,
+            next,
             first,
             self.now,
             &self.options.timing,

@@ -217,7 +217,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 let (verified, durable) = (self.verified(), self.durability.durable);
                 if verified > durable {
                     // The rest is acknowledged when it is durable.
-                    let rest = Owed::Matched { echo, is_heartbeat: false };
+                    let rest = Owed::Matched { echo, ready_at: verified };
                     self.owe(peer, rest);
                 }
                 append(echo, AppendOutcome::Matched(verified.min(durable)))
