@@ -20,7 +20,7 @@ use crate::raft::{
     Received, Violation,
 };
 use crate::seal::Seal;
-use crate::status::Status;
+use crate::status::{RoleName, Status};
 use crate::storage::{Persisted, Snapshot, Storage};
 use crate::types::{EntryId, NodeId, Ticks};
 use pending::PendingTable;
@@ -290,6 +290,9 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
                 }
                 None => break,
             }
+        }
+        if self.raft.role() != RoleName::Leader {
+            self.pending.give_up_entries();
         }
         if self.raft.needs_compaction()
             && let Err(error) = self.make_room()

@@ -115,6 +115,15 @@ impl<P: Platform, const CAPACITY: usize> PendingTable<P, CAPACITY> {
         }
     }
 
+    /// We do not lead: whether what was proposed here will be applied is for others to say.
+    pub(super) fn give_up_entries(&mut self) {
+        for pending in &mut self.waiting {
+            if let Work::Entry(..) = &pending.work {
+                pending.work = Work::Unknown;
+            }
+        }
+    }
+
     /// Reads have come to an end.
     pub(super) fn on_reads(&mut self, reads: Reads) {
         for pending in &mut self.waiting {

@@ -156,7 +156,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     ///
     /// Unlike section 5.4.2, it also commits entries of earlier terms that **every** member has
     /// acknowledged in this term: whoever leads a later term is one of them and had the entries
-    /// before it went there. So a log without room for an entry of our own gets room again.
+    /// before it went there. Without this, logs that are full of uncommitted entries, with no room
+    /// for one of our own, would be full for ever.
     pub(super) fn maybe_commit(&mut self) {
         let Role::Leader(leader) = &self.role else { return };
         let durable = self.durability.durable;
