@@ -1,0 +1,195 @@
+//! The one place where a node waits: a UDP socket, a timer and a waker behind one `mio::Poll`.
+
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use coracle::Ticks;
+use log::{debug, warn};
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::timer::Timer;
+
+/// What a node's thread waits for. A tick is a microsecond since its creation.
+pub struct EventLoop {
+    poll: Poll,
+    events: Events,
+    socket: UdpSocket,
+    timer: Timer,
+    waker: Arc<Waker>,
+    started: Instant,
+    /// Whether the socket may hold datagrams: its events come only when that begins.
+    readable: bool,
+}
+
+impl EventLoop {
+    /// Waits on this socket.
+    pub fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let mut socket = UdpSocket::from_std(socket);
+        let poll = Poll::new()?;
+        poll.registry().register(&mut socket, SOCKET, Interest::READABLE)?;
+        let timer = Timer::new(poll.registry(), TIMER)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let events = Events::with_capacity(SOURCES);
+        Ok(Self { poll, events, socket, timer, waker, started: Instant::now(), readable: true })
+    }
+
+    /// Ends a wait from another thread.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// The time.
+    pub fn now(&self) -> Ticks {
+        Ticks(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// Takes the next datagram that has arrived; none when the socket is empty.
+    ///
+    /// On a UDP socket an error is news about a datagram sent earlier (nobody listened there), so
+    /// it ends nothing.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        while self.readable {
+            match self.socket.recv_from(buffer) {
+                Ok(received) => return Some(received),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(error) => {
+                    debug!("receiving: {error}");
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Sends a datagram. Whatever keeps it from leaving is loss, and loss is normal.
+    pub fn send(&self, to: SocketAddr, datagram: &[u8]) {
+        if let Err(error) = self.socket.send_to(datagram, to) {
+            debug!("a datagram to {to} is lost: {error}");
+        }
+    }
+
+    /// Waits for a datagram, a wake-up or the deadline; not at all while datagrams are left.
+    pub fn wait(&mut self, deadline: Option<Ticks>) -> io::Result<()> {
+        let now = self.now();
+        let mut timeout = self.readable.then_some(Duration::ZERO);
+        match deadline {
+            Some(deadline) if deadline <= now => timeout = Some(Duration::ZERO),
+            Some(deadline) => self.timer.arm(deadline, now)?,
+            None => {}
+        }
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        self.readable |= self.events.iter().any(|event| event.token() == SOCKET);
+        Ok(())
+    }
+}
+
+/// Takes a UDP port of this machine, and waits `patience` for one that is still in use.
+///
+/// # Errors
+/// Says which port it is, and what is wrong with it.
+pub fn bind(port: u16, patience: Duration) -> io::Result<std::net::UdpSocket> {
+    let deadline = Instant::now() + patience;
+    let mut is_told = false;
+    loop {
+        let error = match std::net::UdpSocket::bind(loopback(port)) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => error,
+        };
+        if error.kind() != ErrorKind::AddrInUse || Instant::now() >= deadline {
+            return Err(io::Error::new(error.kind(), format!("port {port}: {error}")));
+        }
+        if !is_told {
+            warn!("port {port} is in use; trying for {} s", patience.as_secs());
+            is_told = true;
+        }
+        thread::sleep(BIND_INTERVAL);
+    }
+}
+
+/// Where a node with this port is.
+pub fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+const SOCKET: Token = Token(0);
+const TIMER: Token = Token(1);
+const WAKER: Token = Token(2);
+const SOURCES: usize = 3;
+const BIND_INTERVAL: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event_loop() -> (EventLoop, SocketAddr) {
+        let socket = bind(0, Duration::ZERO).unwrap();
+        let address = socket.local_addr().unwrap();
+        (EventLoop::new(socket).unwrap(), address)
+    }
+
+    #[test]
+    fn every_datagram_that_arrived_is_received_before_the_next_wait() {
+        let (mut event_loop, own) = event_loop();
+        for number in 0..5u8 {
+            event_loop.send(own, &[number]);
+        }
+        event_loop.wait(None).unwrap();
+        let mut buffer = [0; 16];
+        let mut numbers = Vec::new();
+        while let Some((length, from)) = event_loop.receive(&mut buffer) {
+            assert_eq!((length, from), (1, own));
+            numbers.push(buffer[0]);
+        }
+        assert_eq!(numbers, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_deadline() {
+        let (mut event_loop, _) = event_loop();
+        let mut buffer = [0; 16];
+        assert!(event_loop.receive(&mut buffer).is_none());
+        let deadline = event_loop.now().plus(Ticks(2500));
+        while event_loop.now() < deadline {
+            event_loop.wait(Some(deadline)).unwrap();
+        }
+    }
+
+    #[test]
+    fn another_thread_ends_a_wait() {
+        let (mut event_loop, _) = event_loop();
+        let mut buffer = [0; 16];
+        assert!(event_loop.receive(&mut buffer).is_none());
+        let waker = event_loop.waker();
+        thread::spawn(move || waker.wake().unwrap());
+        event_loop.wait(None).unwrap();
+    }
+
+    #[test]
+    fn a_datagram_to_nobody_is_only_lost() {
+        let (mut event_loop, own) = event_loop();
+        let nobody = bind(0, Duration::ZERO).unwrap().local_addr().unwrap();
+        event_loop.send(nobody, b"lost");
+        event_loop.send(nobody, b"lost too");
+        event_loop.send(own, b"kept");
+        event_loop.wait(None).unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(event_loop.receive(&mut buffer), Some((4, own)));
+    }
+
+    #[test]
+    fn a_port_in_use_is_an_error_in_the_end() {
+        let taken = bind(0, Duration::ZERO).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = bind(port, Duration::from_millis(150)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    }
+}

@@ -1,0 +1,44 @@
+//! `coracle`: Raft nodes over UDP, and a local cluster of them with a prompt.
+
+mod cli;
+mod client;
+mod cluster;
+mod commands;
+mod console;
+mod event_loop;
+mod lines;
+mod local;
+mod logging;
+mod node;
+mod prompt;
+mod seal;
+mod setup;
+mod timer;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Action, Cli};
+
+fn main() -> ExitCode {
+    let Cli { action } = Cli::parse();
+    logging::start("warn");
+    let result = match action {
+        Action::Cluster(arguments) => cluster::run(&arguments),
+        Action::Node(arguments) => {
+            arguments.check().unwrap_or_else(|why| cli::refuse("node", why));
+            node::run(arguments)
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Nobody reads standard output any more: an end like any other.
+        Err(why) if why.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

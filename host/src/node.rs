@@ -1,0 +1,319 @@
+//! `coracle node`: one member of a cluster, and its console.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use coracle::{Destination, Event, NodeId, RoleName, Ticks};
+use log::{debug, info, warn};
+use mio::Waker;
+
+use crate::cli::NodeArguments;
+use crate::console::{self, Outcome, Request};
+use crate::event_loop::{EventLoop, bind, loopback};
+use crate::local::{Local, Step};
+use crate::setup::{self, DATAGRAM_BYTES, HostNode};
+
+/// Runs a node until its console ends.
+///
+/// # Errors
+/// When the port stays in use, the node cannot go on, or the console not be read or written.
+pub fn run(arguments: NodeArguments) -> io::Result<()> {
+    let socket = bind(arguments.port, BIND_PATIENCE)?;
+    let event_loop = EventLoop::new(socket)?;
+    let (requests, inbox) = sync_channel(1);
+    let (outbox, outcomes) = channel();
+    let mut process = Process::new(&arguments, event_loop, inbox, outbox)?;
+    let link = Link { requests, outcomes, waker: process.event_loop.waker() };
+    let console = thread::Builder::new().name("console".to_owned());
+    let console = console.spawn(move || link.serve(&arguments))?;
+    process.run()?;
+    console.join().unwrap_or_else(|_| Err(io::Error::other("the console has panicked")))
+}
+
+/// A node with all that it speaks to.
+struct Process {
+    event_loop: EventLoop,
+    own: SocketAddr,
+    node: Box<HostNode>,
+    local: Local,
+    inbox: Receiver<Request>,
+    outbox: Sender<Outcome>,
+    /// The time that the node knows of.
+    now: Ticks,
+    incoming: Box<[u8]>,
+    outgoing: Box<[u8]>,
+    report: Report,
+}
+
+/// Whether the loop goes round again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Console {
+    Open,
+    Closed,
+}
+
+impl Process {
+    fn new(
+        arguments: &NodeArguments,
+        event_loop: EventLoop,
+        inbox: Receiver<Request>,
+        outbox: Sender<Outcome>,
+    ) -> io::Result<Self> {
+        let NodeArguments { init, port, others } = arguments;
+        let all: Vec<u16> = [*port].iter().chain(others).copied().collect();
+        let client = setup::client(&all)?;
+        Ok(Self {
+            event_loop,
+            own: loopback(*port),
+            node: setup::node(*port, others, init)?,
+            local: Local::new(client),
+            inbox,
+            outbox,
+            now: Ticks(0),
+            incoming: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
+            outgoing: vec![0; usize::from(DATAGRAM_BYTES)].into_boxed_slice(),
+            report: Report::default(),
+        })
+    }
+
+    /// Takes everything that has arrived, does everything that follows from it, and only then waits.
+    fn run(&mut self) -> io::Result<()> {
+        loop {
+            self.pass_time();
+            self.receive();
+            if self.take_requests() == Console::Closed {
+                return Ok(());
+            }
+            self.poll()?;
+            self.report.update(&self.node, self.now);
+            let deadline = self.deadline();
+            self.event_loop.wait(deadline)?;
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let now = self.event_loop.now();
+        self.node.tick(now.since(self.now));
+        self.local.tick(now);
+        self.now = now;
+    }
+
+    /// Takes the datagrams that have arrived, but not so many at once that time stands still.
+    fn receive(&mut self) {
+        for _ in 0..MOST_AT_ONCE {
+            let Some((length, from)) = self.event_loop.receive(&mut self.incoming) else { return };
+            let datagram = self.incoming.get(..length).unwrap_or_default();
+            if is_reply(datagram) {
+                self.local.receive(from, datagram);
+            } else if let Err(error) = self.node.receive(from, datagram) {
+                debug!("a datagram from {from} is dropped: {error:?}");
+            }
+        }
+    }
+
+    fn take_requests(&mut self) -> Console {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(request) => {
+                    let outcome = self.local.start(request);
+                    self.tell(outcome);
+                }
+                Err(TryRecvError::Empty) => return Console::Open,
+                Err(TryRecvError::Disconnected) => return Console::Closed,
+            }
+        }
+    }
+
+    /// Polls until neither the node nor the console's client has anything left. What they say to
+    /// each other takes no way over the socket.
+    fn poll(&mut self) -> io::Result<()> {
+        loop {
+            self.local.begin_read(&mut self.node);
+            self.poll_node()?;
+            if !self.poll_local() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn poll_node(&mut self) -> io::Result<()> {
+        loop {
+            let event = self.node.poll(&mut self.outgoing);
+            match event.map_err(|error| io::Error::other(error.to_string()))? {
+                Some(Event::Send { to: Destination::Peer(id), datagram }) => {
+                    if let Some(to) = setup::address(id) {
+                        self.event_loop.send(to, datagram);
+                    }
+                }
+                Some(Event::Send { to: Destination::Client(to), datagram }) => {
+                    if to == self.own {
+                        self.local.receive(to, datagram);
+                    } else {
+                        self.event_loop.send(to, datagram);
+                    }
+                }
+                Some(Event::Reads(reads)) => {
+                    let outcome = self.local.on_reads(reads, &self.node);
+                    self.tell(outcome);
+                }
+                Some(Event::Applied { .. }) => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Whether the node may have something to do now.
+    fn poll_local(&mut self) -> bool {
+        let mut has_spoken = false;
+        while let Some(step) = self.local.poll(&mut self.outgoing) {
+            has_spoken = true;
+            match step {
+                Step::Send(to, datagram) if to == self.own => {
+                    if let Err(error) = self.node.receive(to, datagram) {
+                        debug!("our own datagram is dropped: {error:?}");
+                    }
+                }
+                Step::Send(to, datagram) => self.event_loop.send(to, datagram),
+                Step::Finished(outcome) => self.tell(Some(outcome)),
+            }
+        }
+        has_spoken
+    }
+
+    /// A console that has ended is noticed when its requests are looked for.
+    fn tell(&self, outcome: Option<Outcome>) {
+        if let Some(outcome) = outcome
+            && let Err(error) = self.outbox.send(outcome)
+        {
+            debug!("the console: {error}");
+        }
+    }
+
+    fn deadline(&self) -> Option<Ticks> {
+        let node = self.node.next_timeout().map(|span| self.now.plus(span));
+        node.into_iter().chain(self.local.deadline()).chain(self.report.deadline()).min()
+    }
+}
+
+/// Whether a datagram answers a client: the kind of message is the second byte's low bits.
+fn is_reply(datagram: &[u8]) -> bool {
+    datagram.get(1).is_some_and(|kind| kind & KIND_BITS == REPLY)
+}
+
+/// The console's side of the channels to the loop.
+struct Link {
+    requests: SyncSender<Request>,
+    outcomes: Receiver<Outcome>,
+    waker: Arc<Waker>,
+}
+
+impl Link {
+    /// Serves the console. Its end closes the channels, which ends the node.
+    fn serve(self, arguments: &NodeArguments) -> io::Result<()> {
+        let ask = |request| self.ask(request);
+        let result = console::serve(arguments, io::stdin().lock(), io::stdout().lock(), ask);
+        let Self { requests, outcomes: _, waker } = self;
+        drop(requests);
+        wake(&waker);
+        result
+    }
+
+    fn ask(&self, request: Request) -> Option<Outcome> {
+        self.requests.send(request).ok()?;
+        wake(&self.waker);
+        self.outcomes.recv().ok()
+    }
+}
+
+fn wake(waker: &Waker) {
+    if let Err(error) = waker.wake() {
+        warn!("the loop cannot be woken: {error}");
+    }
+}
+
+/// What is said about the node in the log.
+#[derive(Default)]
+struct Report {
+    role: Option<RoleName>,
+    leader: Option<NodeId>,
+    /// When to say next whom a blank node waits for.
+    remind_at: Option<Ticks>,
+}
+
+impl Report {
+    fn update(&mut self, node: &HostNode, now: Ticks) {
+        let raft = node.raft();
+        let (role, leader) = (raft.role(), raft.leader());
+        if self.role != Some(role) {
+            info!("node {} is {role} in term {}", raft.member().id, raft.term());
+            self.role = Some(role);
+            self.remind_at = (role == RoleName::Blank).then(|| now.plus(REMIND_INTERVAL));
+        }
+        if self.leader != leader
+            && let Some(leader) = leader
+        {
+            info!("node {} follows node {leader} in term {}", raft.member().id, raft.term());
+        }
+        self.leader = leader;
+        if self.remind_at.is_some_and(|at| at <= now) {
+            self.remind_at = Some(now.plus(REMIND_INTERVAL));
+            remind(node);
+        }
+    }
+
+    const fn deadline(&self) -> Option<Ticks> {
+        self.remind_at
+    }
+}
+
+fn remind(node: &HostNode) {
+    let missing = node.raft().peers().filter(|peer| !peer.has_answered);
+    let missing: Vec<String> = missing.map(|peer| peer.member.id.to_string()).collect();
+    if node.raft().counters().other_ids > 0 {
+        warn!("a node was started with another list of ports");
+    }
+    if missing.is_empty() {
+        warn!("all nodes are here, but they have not formed a cluster yet");
+    } else {
+        warn!("waiting for {}: the cluster begins when all nodes are here", missing.join(" "));
+    }
+}
+
+const BIND_PATIENCE: Duration = Duration::from_secs(5);
+const REMIND_INTERVAL: Ticks = Ticks(2_000_000);
+const MOST_AT_ONCE: usize = 1024;
+const KIND_BITS: u8 = 0x3f;
+const REPLY: u8 = 14;
+
+#[cfg(test)]
+mod tests {
+    use coracle::message::{Answer, BootReply, Message, Reply};
+    use coracle::wire::{ClientRoute, Header, Route, encode};
+    use coracle::{ClientId, ClusterId, Epoch};
+
+    use super::*;
+    use crate::seal::FastChecksum;
+
+    fn datagram(message: &Message<'_>) -> Vec<u8> {
+        let (cluster, epoch, client) = (ClusterId(1), Epoch(2), ClientId(3));
+        let route = Route::Client(ClientRoute { cluster, epoch, client });
+        let mut buffer = vec![0; 1200];
+        let length = encode(&Header { number: 7, route }, message, &FastChecksum, &mut buffer);
+        buffer.truncate(length.unwrap());
+        buffer
+    }
+
+    #[test]
+    fn only_an_answer_to_a_client_is_a_reply() {
+        let reply = Reply { echo: 5, from: NodeId(1), answer: Answer::Busy };
+        assert!(is_reply(&datagram(&Message::Reply(reply))));
+        let other = BootReply { epoch: Epoch(1), accepted: true };
+        assert!(!is_reply(&datagram(&Message::BootReply(other))));
+        assert!(!is_reply(&[]));
+        assert!(!is_reply(&[14]));
+    }
+}

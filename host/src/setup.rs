@@ -1,0 +1,114 @@
+//! What every node and client of this program is made of, and the figures it is made with.
+
+use std::io;
+use std::net::SocketAddr;
+
+use coracle::{
+    Buffers, Client, ClientOptions, ClusterId, Node, NodeId, Options, Platform, Raft, Server, Slot,
+    Ticks, Timing, Volatile,
+};
+use coracle_machines::{LIMIT_BYTES, Machine, Slot as KeySlot};
+use getrandom::SysRng;
+use num_bigint::BigInt;
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+
+use crate::cli::MAX_NODES;
+use crate::commands::{INIT_BYTES, to_number};
+use crate::event_loop::loopback;
+use crate::seal::FastChecksum;
+
+/// The types of a node on a host.
+pub struct Host;
+
+impl Platform for Host {
+    type Memory = Buffers<Box<[u8]>, Box<[Slot]>>;
+    type Random = ChaCha8Rng;
+    type Seal = FastChecksum;
+    type Storage = Volatile;
+    type Machine = HostMachine;
+    type Address = SocketAddr;
+}
+
+/// A node on a host.
+pub type HostNode = Node<Host, MAX_NODES, SESSIONS, PENDING>;
+
+/// A client on a host.
+pub type HostClient =
+    Client<SocketAddr, FastChecksum, ChaCha8Rng, MAX_NODES, { DATAGRAM_BYTES as usize }>;
+
+/// The machine of a host: its initial value may be larger than an operand.
+pub type HostMachine = Machine<Box<[u8]>, Box<[KeySlot]>, LIMIT_BYTES, INIT_BYTES>;
+
+/// A node that stores nothing, with its port as its id.
+///
+/// # Errors
+/// When the arguments make no cluster.
+pub fn node(port: u16, others: &[u16], init: &BigInt) -> io::Result<Box<HostNode>> {
+    let options = Options { datagram: DATAGRAM_BYTES, ..Options::new(CLUSTER, id(port), TIMING) };
+    let others: Vec<NodeId> = others.iter().map(|port| id(*port)).collect();
+    let memory = Buffers::new(
+        vec![0; LOG_BYTES].into_boxed_slice(),
+        vec![Slot::ZERO; LOG_SLOTS].into_boxed_slice(),
+    );
+    let raft = Raft::new(&options, &others, memory, random()?, FastChecksum);
+    let raft = raft.map_err(|error| io::Error::other(error.to_string()))?;
+    let machine = Machine::new(
+        vec![0; STORE_BYTES].into_boxed_slice(),
+        vec![KeySlot::EMPTY; STORE_KEYS].into_boxed_slice(),
+        to_number(init).unwrap_or_default(),
+    );
+    Ok(Box::new(Node::new(raft, Volatile, machine)))
+}
+
+/// A client of the nodes on these ports, which asks the first one first.
+///
+/// # Errors
+/// When the ports make no cluster.
+pub fn client(ports: &[u16]) -> io::Result<Box<HostClient>> {
+    let options = ClientOptions {
+        cluster: CLUSTER,
+        retry_min: Ticks(20_000),
+        retry_max: Ticks(200_000),
+        datagram: DATAGRAM_BYTES,
+    };
+    let server = |port: &u16| Server { address: loopback(*port), id: Some(id(*port)) };
+    let servers: Vec<Server<SocketAddr>> = ports.iter().map(server).collect();
+    let client = Client::new(options, &servers, random()?, FastChecksum);
+    client.map(Box::new).map_err(|error| io::Error::other(format!("no client: {error:?}")))
+}
+
+/// The id of the node on a port.
+pub fn id(port: u16) -> NodeId {
+    NodeId(u32::from(port))
+}
+
+/// The address of a node whose id is its port.
+pub fn address(id: NodeId) -> Option<SocketAddr> {
+    u16::try_from(id.0).ok().map(loopback)
+}
+
+/// The largest datagram that a node sends or takes.
+pub const DATAGRAM_BYTES: u16 = 1200;
+
+fn random() -> io::Result<ChaCha8Rng> {
+    let random = ChaCha8Rng::try_from_rng(&mut SysRng);
+    random.map_err(|error| io::Error::other(format!("no random numbers: {error}")))
+}
+
+/// The same for all: the lists of ports tell clusters apart.
+const CLUSTER: ClusterId = ClusterId(u64::from_le_bytes(*b"coracle\0"));
+
+const TIMING: Timing = Timing {
+    heartbeat: Ticks(50_000),
+    election_min: Ticks(150_000),
+    election_max: Ticks(300_000),
+    retransmit_min: Ticks(100),
+};
+
+const SESSIONS: usize = 1024;
+const PENDING: usize = 256;
+const LOG_BYTES: usize = 16 << 20;
+const LOG_SLOTS: usize = 1 << 19;
+const STORE_BYTES: usize = 64 << 20;
+const STORE_KEYS: usize = 1 << 16;

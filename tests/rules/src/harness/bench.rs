@@ -1,0 +1,376 @@
+//! One node, [`TWO`], among peers that the test makes up. It says what they say, datagram by
+//! datagram, and reads what the node sends to them.
+
+use core::ops::{Deref, DerefMut};
+
+use coracle::Array;
+use coracle::Checksum;
+use coracle::message::Message;
+use coracle::wire::{self, Header, Introduction, Route};
+use coracle::{EntryId, Epoch, HardState, Index, MemberId, NodeId, Raft, Saved, Term, Ticks};
+use coracle::{Member, Members};
+
+use super::driver::{Driver, Node};
+use super::run::configuration;
+use super::{
+    CLUSTER, DATAGRAM, DATAGRAM_BYTES, Disk, ELECTION_MAX, MEMBERS, ONE, Random, Run, Sent, TWO,
+    granted, matched, member, options, others, pre_granted, voters,
+};
+
+/// The node under test and the cluster that it believes to be in.
+#[derive(Clone)]
+pub struct Bench<const BYTES: usize = 1024, const SLOTS: usize = 64> {
+    driver: Driver<BYTES, SLOTS>,
+    /// The members that the configuration names.
+    pub voters: heapless::Vec<Member, MEMBERS>,
+    /// The epoch that they form.
+    pub epoch: Epoch,
+    /// How many datagrams each peer has sent, by id.
+    numbers: [u64; 8],
+}
+
+impl<const BYTES: usize, const SLOTS: usize> Deref for Bench<BYTES, SLOTS> {
+    type Target = Driver<BYTES, SLOTS>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.driver
+    }
+}
+
+impl<const BYTES: usize, const SLOTS: usize> DerefMut for Bench<BYTES, SLOTS> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.driver
+    }
+}
+
+impl Bench {
+    /// One of three, with a log of these terms and in the last of them. It has not voted.
+    #[must_use]
+    pub fn follower(terms: &[u64]) -> Self {
+        let term = terms.last().copied().unwrap_or(0);
+        Self::of(3, term, None, terms)
+    }
+
+    /// One of five, likewise.
+    #[must_use]
+    pub fn follower_of_five(terms: &[u64]) -> Self {
+        let term = terms.last().copied().unwrap_or(0);
+        Self::of(5, term, None, terms)
+    }
+
+    /// One of `count` whose disk held this when its process started.
+    #[must_use]
+    pub fn of(count: u32, term: u64, vote: Option<NodeId>, terms: &[u64]) -> Self {
+        Self::sized(count, term, vote, terms)
+    }
+
+    /// A cluster by itself, node 2, with a log of these terms.
+    #[must_use]
+    pub fn of_one(terms: &[u64]) -> Self {
+        let voters = [Member { member: member(TWO), datagram: DATAGRAM_BYTES }];
+        let voters = heapless::Vec::from_slice(&voters).expect("one member fits");
+        Self::stored(voters, terms.last().copied().unwrap_or(0), None, terms)
+    }
+
+    /// One of `count` that holds nothing.
+    #[must_use]
+    pub fn blank(count: u32) -> Self {
+        Self::blank_sized(count, TWO, 1)
+    }
+
+    /// One of `count` that holds nothing and has the id that coordinates.
+    #[must_use]
+    pub fn blank_coordinator(count: u32) -> Self {
+        Self::blank_sized(count, ONE, 1)
+    }
+
+    /// The leader of the term after the log's last, of three, whose first entry everybody has.
+    #[must_use]
+    pub fn leader(terms: &[u64]) -> Self {
+        let mut bench = Self::follower(terms);
+        bench.lead();
+        bench
+    }
+
+    /// The same of five.
+    #[must_use]
+    pub fn leader_of_five(terms: &[u64]) -> Self {
+        let mut bench = Self::follower_of_five(terms);
+        bench.lead();
+        bench
+    }
+
+    /// A leader of three of which nobody has acknowledged anything, and its first appends.
+    #[must_use]
+    pub fn new_leader(terms: &[u64]) -> (Self, Sent) {
+        let mut bench = Self::follower(terms);
+        let sent = bench.get_elected();
+        (bench, sent)
+    }
+}
+
+impl<const BYTES: usize, const SLOTS: usize> Bench<BYTES, SLOTS> {
+    /// One of `count` whose disk held this, with a log of any size.
+    #[must_use]
+    pub fn sized(count: u32, term: u64, vote: Option<NodeId>, terms: &[u64]) -> Self {
+        Self::stored(voters(count), term, vote, terms)
+    }
+
+    /// One of these members.
+    #[must_use]
+    pub fn stored(
+        voters: heapless::Vec<Member, MEMBERS>,
+        term: u64,
+        vote: Option<NodeId>,
+        terms: &[u64],
+    ) -> Self {
+        let epoch = epoch(&voters);
+        let vote = vote.map(member);
+        let incarnation = member(TWO).incarnation;
+        let hard = HardState { incarnation, epoch, term: Term(term), vote };
+        let mut disk = Disk { hard, ..Disk::default() };
+        disk.put(Some(hard), Index(1), Run::of(&voters, 1, terms).bytes(), &[]);
+        let driver = Driver::new(recovered(&voters, &disk), disk);
+        Self { driver, voters, epoch, numbers: [0; 8] }
+    }
+
+    /// One of `count` with this id that holds nothing, drawn with this seed.
+    #[must_use]
+    pub fn blank_sized(count: u32, id: NodeId, seed: u64) -> Self {
+        let (options, others) = (options(id), others(id, count));
+        let memory = Array::zeroed();
+        let random = Random::new(seed);
+        let raft = Raft::new(&options, &others, memory, random, Checksum).expect("a sound set-up");
+        let mut voters = voters(count);
+        let own = voters.iter_mut().find(|voter| voter.member.id == id);
+        own.expect("it is a member").member = raft.member();
+        let epoch = epoch(&voters);
+        let driver = Driver::new(raft, Disk::default());
+        Self { driver, voters, epoch, numbers: [0; 8] }
+    }
+
+    /// The process ends and another one starts from what the medium holds.
+    pub fn restart(&mut self) {
+        let disk = self.disk.clone();
+        self.driver = Driver::new(recovered(&self.voters, &disk), disk);
+    }
+
+    /// The life of a node, as the configuration names it.
+    #[must_use]
+    pub fn member(&self, id: NodeId) -> MemberId {
+        let voter = self.voters.iter().find(|voter| voter.member.id == id);
+        voter.map_or(member(id), |voter| voter.member)
+    }
+
+    /// The entries of these terms from `first` on, as every leader here writes them.
+    #[must_use]
+    pub fn run(&self, first: u64, terms: &[u64]) -> Run {
+        Run::of(&self.voters, first, terms)
+    }
+
+    /// How a member of the epoch addresses the node.
+    #[must_use]
+    pub fn introduction(&self, from: NodeId) -> Introduction {
+        let (from, to) = (self.member(from), self.raft.member());
+        Introduction { cluster: CLUSTER, epoch: self.epoch, from, to }
+    }
+
+    /// The node gets a message from a member of its epoch and takes it for one. Gives its number.
+    pub fn hears(&mut self, from: NodeId, message: Message<'_>) -> u64 {
+        let number = self.next_number(from);
+        let heard = self.hears_number(from, number, message);
+        assert!(heard, "a member's {message:?} is dropped");
+        number
+    }
+
+    /// The node gets a message that need not mean anything to it. Gives its number.
+    pub fn may_hear(&mut self, from: NodeId, message: Message<'_>) -> u64 {
+        let number = self.next_number(from);
+        self.hears_number(from, number, message);
+        number
+    }
+
+    /// The node gets a message with this number; whether it is taken.
+    pub fn hears_number(&mut self, from: NodeId, number: u64, message: Message<'_>) -> bool {
+        let route = Route::Full(self.introduction(from));
+        self.hears_route(Header { number, route }, message)
+    }
+
+    /// The node gets a message from whomever the header says; whether it is taken.
+    pub fn hears_route(&mut self, header: Header, message: Message<'_>) -> bool {
+        let mut buffer = [0; 2 * DATAGRAM];
+        let length = wire::encode(&header, &message, &Checksum, &mut buffer);
+        self.hears_bytes(&buffer[..length.expect("a forged datagram fits")])
+    }
+
+    /// The node gets a message that belongs to no epoch, from this life of a node.
+    pub fn hears_outside(&mut self, from: MemberId, message: Message<'_>) -> bool {
+        let to = self.raft.member();
+        let introduction = Introduction { cluster: CLUSTER, epoch: Epoch(0), from, to };
+        let number = self.next_number(from.id);
+        self.hears_route(Header { number, route: Route::Full(introduction) }, message)
+    }
+
+    /// The same; gives what the node sends then.
+    pub fn answers_outside(&mut self, from: MemberId, message: Message<'_>) -> Sent {
+        assert!(self.hears_outside(from, message), "{message:?} is dropped");
+        self.drive()
+    }
+
+    /// The node gets these bytes; whether they are taken.
+    pub fn hears_bytes(&mut self, datagram: &[u8]) -> bool {
+        self.driver.raft.receive(datagram).is_ok()
+    }
+
+    /// The number of the next datagram of a peer.
+    pub fn next_number(&mut self, from: NodeId) -> u64 {
+        let id = usize::try_from(from.0).expect("a small id");
+        self.numbers[id] += 1;
+        self.numbers[id]
+    }
+
+    /// The node gets a message and does what is to do; gives what it sends.
+    pub fn answers(&mut self, from: NodeId, message: Message<'_>) -> Sent {
+        self.hears(from, message);
+        self.drive()
+    }
+
+    /// The same with a message that need not mean anything to it.
+    pub fn reacts(&mut self, from: NodeId, message: Message<'_>) -> Sent {
+        self.may_hear(from, message);
+        self.drive()
+    }
+
+    /// A peer answers every append in `sent` as a follower does that has all before it.
+    pub fn accepts(&mut self, sent: &Sent, from: NodeId) {
+        for (number, append) in sent.appends_to(from) {
+            let count = super::entries(append.run).count();
+            let index = append.prev.index.0 + u64::try_from(count).expect("few entries");
+            self.hears(from, matched(append.term.0, number, index));
+        }
+    }
+
+    /// The same, when the node may no longer lead.
+    pub fn may_accept(&mut self, sent: &Sent, from: NodeId) {
+        for (number, append) in sent.appends_to(from) {
+            let count = super::entries(append.run).count();
+            let index = append.prev.index.0 + u64::try_from(count).expect("few entries");
+            self.may_hear(from, matched(append.term.0, number, index));
+        }
+    }
+
+    /// Lets time pass until the node asks for pre-votes, and gives the requests.
+    pub fn campaign(&mut self) -> Sent {
+        for _tick in 0..=ELECTION_MAX.0 {
+            let sent = self.pass(Ticks(1));
+            if sent.messages().any(|(_, _, message)| matches!(message, Message::PreVote(_))) {
+                return sent;
+            }
+        }
+        panic!("no campaign after the longest election timeout");
+    }
+
+    /// Everybody would vote for the node, which asks for votes: gives the requests.
+    pub fn win_pre_vote(&mut self) -> Sent {
+        let term = self.raft.term().0;
+        let mut sent = Sent::new();
+        for from in self.peers() {
+            self.may_hear(from, pre_granted(term));
+            self.driver.drive_into(&mut |to, bytes| sent.push(to, bytes));
+        }
+        sent
+    }
+
+    /// The node becomes a candidate, from whatever it is: gives its requests for votes.
+    pub fn stand(&mut self) -> Sent {
+        self.campaign();
+        self.win_pre_vote()
+    }
+
+    /// The node is elected by everybody; gives its first appends.
+    pub fn get_elected(&mut self) -> Sent {
+        self.stand();
+        let term = self.raft.term().0;
+        let mut sent = Sent::new();
+        for from in self.peers() {
+            self.may_hear(from, granted(term));
+            self.driver.drive_into(&mut |to, bytes| sent.push(to, bytes));
+        }
+        sent
+    }
+
+    /// The node is elected, and everybody has its log.
+    pub fn lead(&mut self) {
+        let sent = self.get_elected();
+        for from in self.peers() {
+            self.accepts(&sent, from);
+        }
+        self.drive();
+        let beats = self.beats();
+        for from in self.peers() {
+            self.accepts(&beats, from);
+        }
+        self.drive();
+    }
+
+    /// Lets a heartbeat interval pass and gives what the node sends in it.
+    pub fn beats(&mut self) -> Sent {
+        self.pass(super::HEARTBEAT)
+    }
+
+    /// A command that the node accepts as leader.
+    pub fn propose(&mut self, command: &[u8]) -> EntryId {
+        self.driver.raft.propose(command).expect("a leader takes proposals")
+    }
+
+    /// A command that every peer acknowledges; gives what is sent last.
+    pub fn commit(&mut self, command: &[u8]) -> EntryId {
+        let entry = self.propose(command);
+        let sent = self.drive();
+        for from in self.peers() {
+            self.accepts(&sent, from);
+        }
+        self.drive();
+        entry
+    }
+
+    /// The ids of the others.
+    #[must_use]
+    pub fn peers(&self) -> heapless::Vec<NodeId, 8> {
+        let own = self.raft.member().id;
+        self.voters.iter().map(|voter| voter.member.id).filter(|id| *id != own).collect()
+    }
+
+    /// What another node could learn of the node by any means: nothing of it may change when a
+    /// datagram is dropped.
+    #[must_use]
+    pub fn state(&self) -> (HardState, EntryId, Index, u32) {
+        (self.disk.hard, self.raft.last(), self.raft.commit(), self.disk.writes)
+    }
+}
+
+/// The epoch that these members form.
+fn epoch(voters: &[Member]) -> Epoch {
+    let bytes = configuration(voters);
+    Members::parse(&bytes).expect("the members are well-formed").epoch(CLUSTER)
+}
+
+/// A node that starts from what a medium holds.
+fn recovered<const BYTES: usize, const SLOTS: usize>(
+    voters: &[Member],
+    disk: &Disk,
+) -> Node<BYTES, SLOTS> {
+    let saved =
+        Saved { hard: disk.hard, applied: Index::ZERO, base: EntryId::default(), members: None };
+    let options = options(TWO);
+    let ids = voters.iter().map(|voter| voter.member.id).filter(|id| *id != TWO);
+    let others: heapless::Vec<NodeId, MEMBERS> = ids.collect();
+    let memory = Array::zeroed();
+    let random = Random::new(7);
+    let mut raft = Raft::recover(&options, &others, memory, random, Checksum, &saved)
+        .expect("what was saved is sound");
+    if !disk.log.is_empty() {
+        raft.recover_run(&disk.log).expect("the entries are sound");
+    }
+    raft
+}

@@ -1,0 +1,179 @@
+//! One node with its medium, its applied commands and its reads, driven as an embedder drives it.
+
+use coracle::{
+    Array, Checksum, EntryId, HardState, Index, NodeId, Output, Raft, ReadId, Reads, Receipt,
+    Ticks, Violation, Write,
+};
+
+use super::{DATAGRAM, Disk, MEMBERS, Persisting, Random, Sent};
+
+/// The node under test: `BYTES` of log and so many slots.
+pub type Node<const BYTES: usize, const SLOTS: usize> =
+    Raft<Array<BYTES, SLOTS>, Random, Checksum, MEMBERS>;
+
+/// A node and what it has done.
+#[derive(Clone)]
+pub struct Driver<const BYTES: usize, const SLOTS: usize> {
+    /// The node.
+    pub raft: Node<BYTES, SLOTS>,
+    /// Its medium.
+    pub disk: Disk,
+    /// How its writes are done.
+    pub persisting: Persisting,
+    /// Writes that were submitted and have not finished.
+    pub writing: heapless::Vec<Writing, 3>,
+    /// The latest commands applied.
+    pub applied: heapless::Deque<EntryId, 16>,
+    /// How many commands were applied.
+    pub applied_count: u64,
+    /// A digest of all commands applied, in order.
+    pub applied_digest: u64,
+    /// How reads ended.
+    pub reads: heapless::Vec<Reads, 16>,
+    /// What the node said before it fell silent for good.
+    pub violation: Option<Violation>,
+    /// How many datagrams it has sent.
+    pub sent_count: u64,
+}
+
+/// A write under way.
+#[derive(Clone)]
+pub struct Writing {
+    /// What to hand back when it has finished.
+    pub receipt: Receipt,
+    hard: Option<HardState>,
+    first: Index,
+    run: heapless::Vec<u8, DATAGRAM>,
+}
+
+impl<const BYTES: usize, const SLOTS: usize> Driver<BYTES, SLOTS> {
+    /// A node whose medium holds this.
+    #[must_use]
+    pub fn new(raft: Node<BYTES, SLOTS>, disk: Disk) -> Self {
+        Self {
+            raft,
+            disk,
+            persisting: Persisting::AtOnce,
+            writing: heapless::Vec::new(),
+            applied: heapless::Deque::new(),
+            applied_count: 0,
+            applied_digest: 0,
+            reads: heapless::Vec::new(),
+            violation: None,
+            sent_count: 0,
+        }
+    }
+
+    /// Polls until nothing is left, and gives what was sent.
+    pub fn drive(&mut self) -> Sent {
+        let mut sent = Sent::new();
+        self.drive_into(&mut |to, bytes| sent.push(to, bytes));
+        sent
+    }
+
+    /// Polls until nothing is left, or the medium does not take what must be durable.
+    pub fn drive_into(&mut self, send: &mut dyn FnMut(NodeId, &[u8])) {
+        for _output in 0..MOST_OUTPUTS {
+            if !self.poll_into(send) {
+                return;
+            }
+        }
+        panic!("poll has always something left");
+    }
+
+    /// Polls once; whether there was anything.
+    fn poll_into(&mut self, send: &mut dyn FnMut(NodeId, &[u8])) -> bool {
+        match self.raft.poll() {
+            None => return false,
+            Some(Output::Transmit(transmit)) => {
+                let to = transmit.to();
+                let mut buffer = [0; DATAGRAM];
+                let length = transmit.write(&mut buffer).expect("the buffer is large enough");
+                if length > 0 {
+                    self.sent_count += 1;
+                    send(to, &buffer[..length]);
+                }
+            }
+            Some(Output::Persist(persist)) => match self.persisting {
+                Persisting::AtOnce => {
+                    self.disk.write(&persist.write());
+                    persist.done();
+                }
+                Persisting::Submitted => {
+                    let (hard, first, run) = copy(&persist.write());
+                    let receipt = persist.submit();
+                    let writing = Writing { receipt, hard, first, run };
+                    let room = self.writing.push(writing);
+                    assert!(room.is_ok(), "more writes under way than a test looks at");
+                }
+                Persisting::Never => return false,
+            },
+            Some(Output::Apply(apply)) => {
+                let entry = apply.entry().expect("what is committed is there");
+                if self.applied.is_full() {
+                    self.applied.pop_front();
+                }
+                self.applied.push_back(entry.id).expect("room was made");
+                self.applied_count += 1;
+                for byte in entry.data {
+                    let mixed = self.applied_digest.rotate_left(7) ^ u64::from(*byte);
+                    self.applied_digest = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                }
+                apply.done();
+            }
+            Some(Output::Reads(reads)) => {
+                self.reads.push(reads).expect("more reads end than a test looks at");
+            }
+            Some(Output::Failed(violation)) => self.violation = Some(violation),
+        }
+        true
+    }
+
+    /// Lets one tick pass at a time, driving after each, and gives all that was sent.
+    pub fn pass(&mut self, ticks: Ticks) -> Sent {
+        let mut sent = Sent::new();
+        for _tick in 0..ticks.0 {
+            self.raft.tick(Ticks(1));
+            self.drive_into(&mut |to, bytes| sent.push(to, bytes));
+        }
+        sent
+    }
+
+    /// Lets time pass without looking at what is sent meanwhile.
+    pub fn pass_unseen(&mut self, ticks: Ticks) {
+        for _tick in 0..ticks.0 {
+            self.raft.tick(Ticks(1));
+            self.drive_into(&mut |_, _| ());
+        }
+    }
+
+    /// The write that was submitted at this place of `writing` finishes.
+    pub fn finish(&mut self, place: usize) {
+        let writing = self.writing.remove(place);
+        self.disk.put(writing.hard, writing.first, &writing.run, &[]);
+        self.raft.durable(writing.receipt);
+    }
+
+    /// Whether the command of this entry is among the latest applied.
+    #[must_use]
+    pub fn has_applied(&self, entry: EntryId) -> bool {
+        self.applied.iter().any(|applied| *applied == entry)
+    }
+
+    /// Whether a read was answered, if it has ended.
+    #[must_use]
+    pub fn read_end(&self, read: ReadId) -> Option<bool> {
+        self.reads.iter().find(|reads| reads.upto >= read).map(|reads| reads.is_ready)
+    }
+}
+
+fn copy(write: &Write<'_>) -> (Option<HardState>, Index, heapless::Vec<u8, DATAGRAM>) {
+    let mut run = heapless::Vec::new();
+    for part in write.runs {
+        run.extend_from_slice(part).expect("a submitted write is small");
+    }
+    (write.hard, write.first, run)
+}
+
+/// No node has more to do at one time.
+const MOST_OUTPUTS: usize = 300;

@@ -1,0 +1,30 @@
+//! The rules of Raft, and coracle's own, each as a plain function that panics when it is broken.
+//!
+//! A rule says what a peer, a disk or a client could see, cites where it is from, and needs neither
+//! `std` nor an allocator: the host runs each as a `#[test]`, a microcontroller runs the same list.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod harness;
+
+pub mod appends;
+pub mod candidacy;
+pub mod commit;
+pub mod formation;
+pub mod hostile;
+pub mod joining;
+pub mod leadership;
+pub mod limits;
+pub mod persistence;
+pub mod reads;
+pub mod replication;
+pub mod scripts;
+pub mod sessions;
+pub mod time;
+pub mod vectors;
+pub mod votes;
+pub mod wire;
+
+mod list;
+
+pub use list::RULES;

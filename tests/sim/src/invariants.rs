@@ -1,0 +1,269 @@
+//! What must hold after every step of every run, whatever happens. The numbers are those of the
+//! list in ARCHITECTURE.md.
+//!
+//! The chronicle sees all nodes and all disks at once. For each epoch it keeps what was ever true:
+//! who led, who voted for whom, which entries there were, which were committed and by the leader of
+//! which term, and what the machines were after each of them. Each node's new state is held against
+//! that, and then becomes a part of it.
+
+mod applying;
+mod durability;
+mod elections;
+mod logs;
+#[cfg(test)]
+mod tests;
+
+pub use applying::Application;
+pub use durability::{Recovered, Sent};
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use coracle::{EntryId, Epoch, HardState, Index, MemberId, RoleName, Term};
+
+use crate::entries::Known;
+use crate::machine::OperationId;
+
+/// An invariant does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its number.
+    pub invariant: u8,
+    /// What was seen.
+    pub seen: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invariant {} ({}): {}", self.invariant, name(self.invariant), self.seen)
+    }
+}
+
+/// Whether what was seen may be.
+pub type Verdict = Result<(), Violation>;
+
+/// What an invariant says, in short.
+#[must_use]
+pub const fn name(invariant: u8) -> &'static str {
+    match invariant {
+        1 => "one leader in a term",
+        2 => "the same entries are applied everywhere, once",
+        3 => "a leader has what leaders of earlier terms committed",
+        4 => "logs match",
+        5 => "what is committed is durable on a quorum",
+        6 => "one vote in a term, and nothing leaves before what it says is durable",
+        7 => "term, commit and applied never fall",
+        8 => "a leader only appends, and what is committed stays",
+        9 => "applied <= commit <= last, and terms in a log never fall",
+        11 => "linearizable, and each command once",
+        12 => "when faults stop, all is well soon",
+        13 => "bounded work, and no failure",
+        14 => "what is recovered is what was durable",
+        15 => "what is decoded is encoded to the same bytes",
+        16 => "the same seed gives the same run",
+        _ => "an invariant without a name",
+    }
+}
+
+/// A violation, unless the condition holds. The words are only made if they are needed.
+pub fn ensure(invariant: u8, holds: bool, seen: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(Violation { invariant, seen: seen() }) }
+}
+
+/// What can be seen of a node from outside, without its log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// Its incarnation, epoch, term and vote.
+    pub hard: HardState,
+    /// Who it is.
+    pub member: MemberId,
+    /// Its role.
+    pub role: Role,
+    /// The last entry known to be committed.
+    pub commit: Index,
+    /// The last entry applied.
+    pub applied: Index,
+    /// The entry before the first one kept.
+    pub base: EntryId,
+    /// The last entry.
+    pub last: EntryId,
+}
+
+/// A role, with a default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Role(pub RoleName);
+
+impl Default for Role {
+    fn default() -> Self {
+        Self(RoleName::Blank)
+    }
+}
+
+impl View {
+    fn is_leader(&self) -> bool {
+        self.role.0 == RoleName::Leader
+    }
+}
+
+/// The rest of the world, as far as a check asks for it.
+pub trait Scene {
+    /// An entry that the node which is looked at keeps.
+    fn entry(&self, index: Index) -> Option<Known>;
+    /// The members that it counts.
+    fn voters(&self) -> Vec<MemberId>;
+    /// Whether an entry would survive a crash of this member.
+    fn is_durable(&self, member: MemberId, entry: Known) -> bool;
+    /// The last entry that would survive a crash of this member, unless its disk is lost.
+    fn durable_last(&self, member: MemberId) -> Option<EntryId>;
+    /// A digest of what its machine has applied.
+    fn digest(&self) -> u64;
+}
+
+/// Everything that was ever seen.
+#[derive(Clone, Debug)]
+pub struct Chronicle {
+    epochs: Vec<(Epoch, Annals)>,
+    lives: Vec<Life>,
+    taken: BTreeMap<OperationId, Application>,
+    /// What happened that a run may or may not reach.
+    pub sightings: Sightings,
+}
+
+/// What happened to the logs and the terms.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sightings {
+    /// Leaders.
+    pub leaders: u64,
+    /// Entries that a node took back.
+    pub truncated: u64,
+    /// Entries committed.
+    pub committed: u64,
+    /// Entries of an earlier term that became committed with one of the leader's own.
+    pub committed_of_earlier_terms: u64,
+    /// Leaderships of a term below that of a leader that was seen earlier.
+    pub late_leaders: u64,
+}
+
+/// What was true in one epoch.
+#[derive(Clone, Debug, Default)]
+struct Annals {
+    leaders: BTreeMap<Term, Leadership>,
+    votes: BTreeMap<(Term, MemberId), MemberId>,
+    entries: BTreeMap<EntryId, Origin>,
+    /// By index, from 1.
+    committed: Vec<Committed>,
+    /// The digest of the machine by the last entry applied.
+    states: BTreeMap<Index, u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Leadership {
+    member: MemberId,
+    /// Its last entry when it was seen to lead first.
+    last: EntryId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Origin {
+    hash: u64,
+    previous: EntryId,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Committed {
+    known: Known,
+    /// The term of the leader that committed it.
+    by: Term,
+}
+
+/// What was seen of a node since it was started.
+#[derive(Clone, Debug, Default)]
+struct Life {
+    view: View,
+    digest: u64,
+    /// Its whole log from index 1, with what it no longer keeps.
+    log: Vec<(Term, u64)>,
+    looks: u64,
+}
+
+impl Chronicle {
+    /// Nothing has happened.
+    #[must_use]
+    pub fn new(nodes: usize) -> Self {
+        Self {
+            epochs: Vec::new(),
+            lives: vec![Life::default(); nodes],
+            taken: BTreeMap::new(),
+            sightings: Sightings::default(),
+        }
+    }
+
+    /// Holds the state of a node against everything that was seen before.
+    ///
+    /// # Errors
+    /// The invariant that does not hold.
+    pub fn look(&mut self, node: usize, view: &View, scene: &impl Scene) -> Verdict {
+        let life = &mut self.lives[node];
+        life.looks += 1;
+        let digest = scene.digest();
+        let is_audit = life.looks.is_multiple_of(AUDIT_EVERY);
+        if life.view == *view && life.digest == digest && !is_audit {
+            return Ok(());
+        }
+        life.check_progress(view)?;
+        if view.hard.epoch == Epoch::default() {
+            return self.look_at_blank(node, view);
+        }
+        let annals = annals(&mut self.epochs, view.hard.epoch);
+        life.follow_log(view, scene, annals, &mut self.sightings)?;
+        if is_audit {
+            life.audit(view, scene)?;
+        }
+        if view.is_leader() {
+            annals.on_leader(view, life, &mut self.sightings)?;
+        }
+        let commit = life.view.commit;
+        if view.commit > commit {
+            annals.on_commit(commit, view, life, scene, &mut self.sightings)?;
+        }
+        let life = &mut self.lives[node];
+        if life.digest != digest || life.view.applied != view.applied {
+            annals.on_applied(view, digest)?;
+        }
+        life.view = *view;
+        life.digest = digest;
+        self.only_one_epoch_commits()
+    }
+
+    /// How many entries were ever committed in an epoch.
+    #[must_use]
+    pub fn committed(&self, epoch: Epoch) -> Index {
+        let annals = self.epochs.iter().find(|(of, _)| *of == epoch);
+        Index(annals.map_or(0, |(_, annals)| annals.committed.len() as u64))
+    }
+
+    fn look_at_blank(&mut self, node: usize, view: &View) -> Verdict {
+        ensure(9, view.last == EntryId::default() && view.commit == Index::ZERO, || {
+            format!("{} is blank and has a log up to {:?}", view.member.id, view.last)
+        })?;
+        self.lives[node].view = *view;
+        Ok(())
+    }
+
+    /// Of two formations only one can ever have had all members.
+    fn only_one_epoch_commits(&self) -> Verdict {
+        let committing = self.epochs.iter().filter(|(_, annals)| annals.committed.len() > 1);
+        ensure(2, committing.count() <= 1, || "two epochs have committed entries".to_owned())
+    }
+}
+
+fn annals(epochs: &mut Vec<(Epoch, Annals)>, epoch: Epoch) -> &mut Annals {
+    let place = epochs.iter().position(|(of, _)| *of == epoch).unwrap_or_else(|| {
+        epochs.push((epoch, Annals::default()));
+        epochs.len() - 1
+    });
+    &mut epochs[place].1
+}
+
+/// How often a whole log is compared, instead of what changed at its end.
+const AUDIT_EVERY: u64 = 256;

@@ -1,0 +1,222 @@
+//! The faults stop, and all must be well soon (invariant 12); and what a run leaves to count.
+
+use coracle::Term;
+
+use super::{Event, Outcome, Run};
+use crate::clock::TRUE_RATE;
+use crate::invariants::{Verdict, ensure};
+use crate::network::Partition;
+use crate::plan::Tables;
+
+/// How it was when the faults stopped.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calm {
+    term: Term,
+}
+
+impl Run {
+    /// From here on the network is whole, clocks are right and nobody falls.
+    pub(super) fn on_calm(&mut self) -> Verdict {
+        self.note(|| "the faults stop".to_owned());
+        let term = self.highest_term();
+        self.calm = Some(Calm { term });
+        self.network.weather = self.plan.calm;
+        self.network.cut(Partition::Whole, None, self.hosts.len());
+        self.is_aligned.set(false);
+        let now = self.queue.now();
+        for node in 0..self.hosts.len() {
+            let host = &mut self.hosts[node];
+            host.paused_until = now;
+            host.crash_in = None;
+            host.crash_in_write = None;
+            host.clock.set_rate(now, TRUE_RATE);
+            let life = host.life;
+            if host.peer.is_none() {
+                self.queue.put_at(now, Event::Start { node, life });
+            } else {
+                self.reset_alarm(node);
+            }
+            let habits = &mut self.disks[node].0.borrow_mut().habits;
+            habits.crash_in_write = false;
+            habits.failing = 0;
+        }
+        let election = self.plan.election();
+        self.queue.put_in(election.times(LEADER_WITHIN), Event::LeaderDue);
+        self.queue.put_in(election.times(SILENCE_AFTER), Event::Silence);
+        self.queue.put_in(election.times(AGREEMENT_WITHIN), Event::AgreementDue);
+        Ok(())
+    }
+
+    pub(super) fn on_leader_due(&mut self) -> Verdict {
+        self.may_begin = false;
+        let leader = self.leader();
+        if leader.is_none() && self.is_jammed() {
+            return Ok(());
+        }
+        ensure(12, leader.is_some(), || {
+            format!("{LEADER_WITHIN} election time-outs after the faults nobody leads")
+        })
+    }
+
+    /// Who still waits for an answer when clients fall silent waits for ever.
+    pub(super) fn clients_are_served(&mut self) -> Verdict {
+        let waiting = self.clients.iter().filter(|client| client.is_waiting()).count();
+        self.counts.add("clients that were never answered", waiting as u64);
+        let has_lost = self.counts.times("disks lost") > 0;
+        let is_roomy = self.plan.tables == Tables::Roomy;
+        ensure(12, waiting == 0 || has_lost || !is_roomy || self.is_jammed(), || {
+            format!("{waiting} clients wait for an answer although all is well")
+        })
+    }
+
+    /// Every member has applied every entry that its leader has.
+    pub(super) fn on_agreement_due(&mut self) -> Verdict {
+        for (node, host) in self.hosts.iter().enumerate() {
+            let status = host.peer.as_ref().map(|peer| peer.raft().status());
+            self.note(|| format!("n{node} ends as {status:?}"));
+        }
+        if self.is_jammed() {
+            self.counts.add("runs that end in a jam", 1);
+            return Ok(());
+        }
+        let Some(leader) = self.leader() else {
+            return ensure(12, false, || "in the end nobody leads".to_owned());
+        };
+        let Some(peer) = &self.hosts[leader].peer else { return Ok(()) };
+        let raft = peer.raft();
+        let (epoch, term, last) = (raft.hard_state().epoch, raft.term(), raft.last().index);
+        let members = raft.configuration().members.clone();
+        let mut strangers = 0;
+        let mut agreeing = 0;
+        let mut stray = None;
+        for node in 0..self.hosts.len() {
+            let Some(peer) = &self.hosts[node].peer else { continue };
+            let raft = peer.raft();
+            if !members.iter().any(|member| member.member == raft.member()) {
+                strangers += 1;
+                continue;
+            }
+            let seen = (raft.hard_state().epoch, raft.term(), raft.applied(), raft.last().index);
+            if seen == (epoch, term, last, last) {
+                agreeing += 1;
+            } else {
+                stray = Some((node, seen));
+            }
+        }
+        self.counts.add("nodes that are no members in the end", strangers);
+        // While a member is lost nothing is compacted, so that logs may be full.
+        ensure(12, agreeing == members.len() || strangers > 0, || {
+            format!(
+                "in the end {agreeing} of {} nodes agree, and {stray:?} not with {:?}",
+                members.len(),
+                (epoch, term, last)
+            )
+        })?;
+        let grown = self.highest_term().0 - self.calm.map_or(Term(0), |calm| calm.term).0;
+        self.counts.add("terms after the faults", grown);
+        let peers = self.hosts.iter().filter_map(|host| host.peer.as_ref());
+        let was_full = peers.map(|peer| peer.raft().counters().log_full).any(|times| times > 0);
+        ensure(12, grown <= MOST_TERMS || was_full, || {
+            format!("{grown} terms passed after the faults")
+        })
+    }
+
+    /// Whether a log is full for good: while a member's disk is lost, nothing can be dropped.
+    fn is_jammed(&self) -> bool {
+        if self.counts.times("disks lost") == 0 {
+            return false;
+        }
+        self.hosts.iter().enumerate().any(|(node, host)| {
+            let Some(peer) = &host.peer else { return false };
+            let raft = peer.raft();
+            let size = self.plan.logs[node];
+            let used = raft.last().index.since(raft.base().index) as usize;
+            let bytes = raft.status().log_bytes as usize;
+            used >= size.slots - size.slots / 4 || bytes > size.bytes / 4 * 3
+        })
+    }
+
+    fn highest_term(&self) -> Term {
+        let peers = self.hosts.iter().filter_map(|host| host.peer.as_ref());
+        let running = peers.map(|peer| peer.raft().term());
+        let hard = |disk: &crate::disk::Shared| disk.0.borrow().durable().hard;
+        let stored = self.disks.iter().filter_map(hard).map(|hard| hard.term);
+        running.chain(stored).max().unwrap_or_default()
+    }
+
+    /// Adds what a node has counted in this life.
+    pub(super) fn count_node(&mut self, node: usize) {
+        let Some(peer) = &self.hosts[node].peer else { return };
+        for (name, times) in peer.raft().counters().iter() {
+            self.counts.add(name, u64::from(times));
+        }
+    }
+
+    pub(super) fn outcome(mut self, verdict: Verdict) -> Outcome {
+        for node in 0..self.hosts.len() {
+            self.count_node(node);
+        }
+        self.count_world();
+        Outcome {
+            verdict,
+            hash: self.hash,
+            counts: self.counts,
+            events: self.events,
+            history: self.records.history,
+        }
+    }
+
+    fn count_world(&mut self) {
+        let network = self.network.counts;
+        let clients = self.records.counts;
+        let seen = self.chronicle.sightings;
+        let mut torn = 0;
+        let mut lost = 0;
+        let mut unconfirmed = 0;
+        let mut snapshots = 0;
+        let mut writes = 0;
+        for disk in &self.disks {
+            let counts = disk.0.borrow().counts;
+            torn += counts.torn;
+            lost += counts.lost;
+            unconfirmed += counts.unconfirmed;
+            snapshots += counts.snapshots;
+            writes += counts.writes;
+        }
+        let named = [
+            ("datagrams", network.sent),
+            ("datagrams lost", network.lost),
+            ("datagrams lost to partitions", network.blocked),
+            ("datagrams doubled", network.doubled),
+            ("datagrams replayed very late", network.replayed),
+            ("datagrams damaged", network.damaged),
+            ("datagrams much delayed", network.slow),
+            ("disk: writes", writes),
+            ("disk: torn writes", torn),
+            ("disk: lost writes", lost),
+            ("disk: entries without their hard state", unconfirmed),
+            ("disk: snapshots", snapshots),
+            ("clients: operations", clients.begun),
+            ("clients: commands applied", clients.applied),
+            ("clients: queries answered", clients.answered),
+            ("clients: operations given up", clients.given_up),
+            ("clients: commands retried", clients.retried),
+            ("clients: sessions expired", clients.expired),
+            ("clients: commands too large", clients.too_large),
+            ("clients: operations refused", clients.refused),
+            ("entries committed", seen.committed),
+            ("entries of earlier terms committed", seen.committed_of_earlier_terms),
+            ("entries taken back", seen.truncated),
+            ("leaders", seen.leaders),
+            ("leaders seen after a later one", seen.late_leaders),
+        ];
+        for (name, times) in named {
+            self.counts.add(name, times);
+        }
+    }
+}
+
+const LEADER_WITHIN: u64 = 10;
+const SILENCE_AFTER: u64 = 18;
+const AGREEMENT_WITHIN: u64 = 20;
+const MOST_TERMS: u64 = 10;

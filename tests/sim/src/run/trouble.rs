@@ -1,0 +1,160 @@
+//! What goes wrong: phases, crashes, pauses, clocks and disks.
+
+use super::{Event, Run, Trace};
+use crate::faults::{Trouble, Victim};
+use crate::invariants::{Recovered, Verdict};
+use crate::network::{Address, Partition};
+use crate::peer::view;
+use crate::queue::Micros;
+
+use super::step::Stage;
+
+impl Run {
+    pub(super) fn on_phase(&mut self, place: usize) -> Verdict {
+        let Some(phase) = self.plan.phases.get(place).cloned() else {
+            self.queue.put_in(Micros(0), Event::Calm);
+            return Ok(());
+        };
+        self.note(|| format!("phase {place}: {:?}, {:?}", phase.partition, phase.weather));
+        self.phase = place;
+        self.network.weather = phase.weather;
+        let leader = self.leader();
+        self.network.cut(phase.partition, leader, self.hosts.len());
+        self.is_aligned.set(phase.is_aligned);
+        if let Partition::Flapping(_) = phase.partition {
+            self.queue.put_in(phase.flap, Event::Flap { phase: place, is_cut: false });
+        }
+        if phase.partition != Partition::Whole {
+            self.counts.add(partition_name(phase.partition), 1);
+        }
+        for (at, trouble) in phase.troubles {
+            self.queue.put_in(at, Event::Trouble(trouble));
+        }
+        self.queue.put_in(phase.length, Event::Phase(place + 1));
+        Ok(())
+    }
+
+    pub(super) fn on_flap(&mut self, place: usize, is_cut: bool) -> Verdict {
+        if self.phase != place || self.calm.is_some() {
+            return Ok(());
+        }
+        let phase = &self.plan.phases[place];
+        let (flap, partition) = (phase.flap, phase.partition);
+        let now = if is_cut { partition } else { Partition::Whole };
+        self.network.cut(now, None, self.hosts.len());
+        self.queue.put_in(flap, Event::Flap { phase: place, is_cut: !is_cut });
+        Ok(())
+    }
+
+    pub(super) fn on_trouble(&mut self, trouble: Trouble) -> Verdict {
+        if self.calm.is_some() {
+            return Ok(());
+        }
+        self.note(|| format!("{trouble:?}"));
+        let now = self.queue.now();
+        match trouble {
+            Trouble::Crash { victim, steps, down } => {
+                let node = self.victim(victim);
+                self.hosts[node].crash_in = Some((steps, down));
+            }
+            Trouble::CrashInWrite { victim, down } => {
+                let node = self.victim(victim);
+                self.hosts[node].crash_in_write = Some(down);
+                self.disks[node].0.borrow_mut().habits.crash_in_write = true;
+            }
+            Trouble::Wipe { victim, down } => {
+                let node = self.victim(victim);
+                self.crash(node, down);
+                self.disks[node].0.borrow_mut().wipe();
+                self.counts.add("disks lost", 1);
+            }
+            Trouble::Pause { victim, length } => {
+                let node = self.victim(victim);
+                self.hosts[node].paused_until = now.plus(length);
+                self.counts.add("pauses", 1);
+            }
+            Trouble::Rate { victim, rate } => {
+                let node = self.victim(victim);
+                self.hosts[node].clock.set_rate(now, rate);
+                self.counts.add("clocks that change their rate", 1);
+                self.reset_alarm(node);
+            }
+            Trouble::Garbage { victim } => {
+                let node = self.victim(victim);
+                let datagram = self.network.garbage();
+                let from = Address::Node(self.chance.place(self.hosts.len()));
+                self.queue
+                    .put_in(Micros(0), Event::Arrive { from, to: Address::Node(node), datagram });
+                self.counts.add("garbage datagrams", 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn victim(&self, victim: Victim) -> usize {
+        match victim {
+            Victim::Node(node) => node,
+            Victim::Leader(node) => self.leader().unwrap_or(node),
+        }
+    }
+
+    /// The clock of a node shows the time at which it is to be woken at another moment now.
+    pub(super) fn reset_alarm(&mut self, node: usize) {
+        let now = self.queue.now();
+        self.hosts[node].run_at = None;
+        self.wake(node, now);
+    }
+
+    /// The power of a node goes, and comes back after a while.
+    pub(super) fn crash(&mut self, node: usize, down: Micros) {
+        if self.hosts[node].peer.is_none() {
+            return;
+        }
+        self.note(|| format!("n{node} crashes"));
+        self.count_node(node);
+        self.counts.add("crashes", 1);
+        self.locals.forget(node);
+        let host = &mut self.hosts[node];
+        host.stop(&self.disks[node]);
+        let life = host.life;
+        let down = if self.calm.is_some() { Micros(0) } else { down };
+        self.queue.put_in(down, Event::Start { node, life });
+    }
+
+    pub(super) fn on_start(&mut self, node: usize, life: u32) -> Verdict {
+        if self.hosts[node].life != life || self.hosts[node].peer.is_some() {
+            return Ok(());
+        }
+        let now = self.queue.now();
+        self.hosts[node].start(&self.plan, node, &self.disks[node], &self.is_aligned, now)?;
+        let Some(peer) = &self.hosts[node].peer else { return Ok(()) };
+        let view = view(&**peer);
+        if self.trace == Trace::On {
+            self.note(|| format!("n{node} starts: {view:?}"));
+        }
+        let stage = Stage { peer: &**peer, disks: &self.disks };
+        let disk = self.disks[node].0.borrow();
+        let recovered = Recovered { view: &view, durable: disk.durable() };
+        self.chronicle.start(node, &recovered, &stage)?;
+        if disk.durable().snapshot.is_some() {
+            self.counts.add("snapshots restored", 1);
+        }
+        drop(disk);
+        self.wake(node, now);
+        Ok(())
+    }
+}
+
+const fn partition_name(partition: Partition) -> &'static str {
+    match partition {
+        Partition::Whole => "no partition",
+        Partition::Split(_) => "partitions: split",
+        Partition::OneWay(_) => "partitions: one-way",
+        Partition::LeaderAlone => "partitions: leader alone",
+        Partition::LeaderDeaf => "partitions: leader deaf",
+        Partition::LeaderMute => "partitions: leader mute",
+        Partition::Bridge { .. } => "partitions: bridge",
+        Partition::Chain => "partitions: chain",
+        Partition::Flapping(_) => "partitions: flapping",
+    }
+}
