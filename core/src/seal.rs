@@ -1,5 +1,5 @@
-//! The seal at a datagram's end: what tells a damaged or forged datagram from ours (DESIGN of the
-//! wire: `WIRE.md`).
+//! The seal at a datagram's end: what tells a damaged or forged datagram from ours. What it covers
+//! is in `WIRE.md`.
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 

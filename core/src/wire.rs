@@ -24,10 +24,19 @@ pub enum DecodeError {
     Version,
     /// A kind or form of message that this version does not have.
     Kind,
+    /// The tag is not the hash of the address that is spelled out.
+    Tag,
     /// The seal is not that of these bytes, or of a key that we do not have.
     Seal,
     /// The body is not exactly one message of its kind.
     Body,
+}
+
+/// Whether this looks like a node's reply to a client, for whoever has a node and a client on one
+/// socket. Nothing else about it is checked.
+#[must_use]
+pub fn is_reply(datagram: &[u8]) -> bool {
+    Header::read(datagram).is_ok_and(|(_, kind, _)| kind == body::Kind::Reply)
 }
 
 /// Writes a whole datagram and returns its length, or `None` when the buffer is too small, in which

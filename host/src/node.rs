@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_
 use std::thread;
 use std::time::Duration;
 
+use coracle::wire::is_reply;
 use coracle::{Destination, Event, NodeId, RoleName, Ticks};
 use log::{debug, info, warn};
 use mio::Waker;
@@ -199,11 +200,6 @@ impl Process {
     }
 }
 
-/// Whether a datagram answers a client: the kind of message is the second byte's low bits.
-fn is_reply(datagram: &[u8]) -> bool {
-    datagram.get(1).is_some_and(|kind| kind & KIND_BITS == REPLY)
-}
-
 /// The console's side of the channels to the loop.
 struct Link {
     requests: SyncSender<Request>,
@@ -286,8 +282,6 @@ fn remind(node: &HostNode) {
 const BIND_PATIENCE: Duration = Duration::from_secs(5);
 const REMIND_INTERVAL: Ticks = Ticks(2_000_000);
 const MOST_AT_ONCE: usize = 1024;
-const KIND_BITS: u8 = 0x3f;
-const REPLY: u8 = 14;
 
 #[cfg(test)]
 mod tests {

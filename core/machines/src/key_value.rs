@@ -51,7 +51,7 @@ pub enum SetError {
 pub const MAX_KEY_BYTES: usize = 64;
 
 /// The longest value: with its key it fits a datagram of 1200 bytes.
-pub const MAX_VALUE_BYTES: usize = 1024;
+pub const MAX_VALUE_BYTES: usize = 960;
 
 impl Slot {
     /// A slot that is not in use.

@@ -11,6 +11,9 @@ const PLAIN: u8 = 0;
 const OPEN: u8 = 1;
 const SESSION: u8 = 2;
 
+/// The most bytes that a session's name and number take before its command.
+pub(super) const SESSION_BYTES_MAX: usize = 1 + 2 * varint::MAX_BYTES;
+
 /// The content of a command entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content<'a> {

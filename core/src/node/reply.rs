@@ -9,7 +9,7 @@ use crate::message::{Answer, Message, Refusal, Reply};
 use crate::seal::Seal;
 use crate::wire::body::Kind;
 use crate::wire::writer::Writer;
-use crate::wire::{self, ClientRoute, Header, Route};
+use crate::wire::{self, ClientRoute, Header, MAX_NUMBER, Route};
 
 /// The places among [`Answer`]'s variants of those whose payload is encoded in its place.
 const APPLIED: u8 = 1;
@@ -27,7 +27,8 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         // An answer that may not be sent at all is passed over; each takes one out of the table.
         for _ in 0..=PENDING {
             let Pending { asker, work } = self.pending.take_answered()?;
-            self.answers = self.answers.saturating_add(1);
+            // Nothing hangs on it: it may begin anew.
+            self.answers = if self.answers < MAX_NUMBER { self.answers + 1 } else { 1 };
             if let Some(length) = self.write_within_limit(&asker, &work, buffer) {
                 return Some((Destination::Client(asker.address), length));
             }

@@ -1,12 +1,12 @@
 //! What becomes of a client's request.
 
-use super::command::{Content, read_whole};
+use super::command::{Content, SESSION_BYTES_MAX, read_whole};
 use super::pending::{Asker, Work};
 use super::{Node, Platform};
 use crate::machine::StateMachine;
 use crate::message::{Refusal, Want};
 use crate::raft::{ClientRequest, ProposeError, ReadError};
-use crate::status::count;
+use crate::status::{RoleName, count};
 use crate::types::{EntryId, Epoch, SessionId};
 
 impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: usize>
@@ -70,6 +70,11 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         }
         if read_whole::<<P::Machine as StateMachine>::Command<'_>>(command).is_none() {
             return Work::Refused(Refusal::Malformed);
+        }
+        let limit = self.raft.command_limit().saturating_sub(SESSION_BYTES_MAX);
+        if command.len() > limit && self.raft.role() == RoleName::Leader {
+            count(&mut self.raft.counters_mut().too_large);
+            return Work::Refused(Refusal::TooLarge(u32::try_from(limit).unwrap_or(u32::MAX)));
         }
         let content = Content::Session { session, sequence, command };
         let proposed = self.raft.propose_with(|space| content.write(space));

@@ -36,12 +36,16 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             hash.add(index.0);
         }
         hash.add(self.durability.submitted.0);
+        hash.add(u64::from(self.durability.is_hard_submitted()));
+        hash.add(u64::from(self.log.is_pressed()));
+        hash.add(self.process.0);
         hash.add(u64::from(self.durability.is_hard_durable()));
         hash.add(self.configuration.index.0);
         hash.add(u64::from(self.sends.bits()));
         hash.add(u64::from(self.replies.bits()));
         self.links.iter().for_each(|link| self.add_link(&mut hash, link));
         self.reads.words().into_iter().for_each(|word| hash.add(word));
+        self.add_time(&mut hash, self.reads.resend_at());
         self.add_role(&mut hash);
         hash.add(match self.fault {
             Fault::None => 0,
@@ -57,6 +61,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 hash.add(1);
                 formation.words().into_iter().for_each(|word| hash.add(word));
                 self.add_time(hash, formation.resend_at);
+                self.add_time(hash, formation.round_ends);
             }
             Role::Follower(follower) => {
                 hash.add(2);
@@ -87,9 +92,19 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     fn add_progress(&self, hash: &mut Hash, progress: &Progress) {
-        let Progress { matched, next, oldest, repeat_from, probe, resent_at, beat, .. } = progress;
+        let Progress {
+            matched,
+            next,
+            oldest,
+            repeat_from,
+            probe,
+            resent_at,
+            resent_from,
+            beat,
+            ..
+        } = progress;
         let numbers = [*resent_at, progress.round_number];
-        let indices = [matched, next, oldest, repeat_from].map(|index| index.0);
+        let indices = [matched, next, oldest, repeat_from, resent_from].map(|index| index.0);
         for word in indices.into_iter().chain(numbers) {
             hash.add(word);
         }
@@ -101,6 +116,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         hash.add(u64::from(*beat));
         for asked in [progress.asked, progress.asks] {
             hash.add(asked.map_or(0, |asked| asked.number + 1));
+            hash.add(asked.map_or(0, |asked| asked.nonce.0));
         }
         for time in [progress.timer.at(), progress.lossy_until] {
             self.add_time(hash, time);

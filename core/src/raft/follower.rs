@@ -21,7 +21,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         match self.log.term_at(append.prev.index) {
             Some(term) if term == append.prev.term => {}
-            // Before what we keep everything is committed, so it matches (PITFALLS 6).
+            // Before what we keep everything is committed, so it matches.
             None if append.prev.index < self.log.base().index => {}
             Some(_) if append.prev.index <= self.commit => {
                 return count(&mut self.counters.impossible);

@@ -35,7 +35,7 @@ pub(crate) struct Formation {
     /// When those who have not answered are asked again.
     pub(crate) resend_at: Ticks,
     /// When the round is over: what was learned in it is too old to act upon.
-    round_ends: Ticks,
+    pub(crate) round_ends: Ticks,
 }
 
 impl Formation {

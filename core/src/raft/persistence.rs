@@ -1,4 +1,4 @@
-//! What must be on the medium before what may be said (DESIGN: persist before send).
+//! What must be on the medium before what may be said.
 
 use rand_core::Rng;
 
@@ -36,7 +36,9 @@ pub struct Receipt {
     truncations: u32,
 }
 
-/// What must be made durable, in one step or in this order: entries, then hard state.
+/// What must be made durable, in one step or in this order: hard state, then entries. The other way
+/// round a crash may leave entries of a term that the stored hard state does not know; they were never
+/// acknowledged, and must be cut before recovery.
 #[derive(Clone, Copy, Debug)]
 pub struct Write<'a> {
     /// The hard state, if it has changed.
@@ -75,8 +77,9 @@ impl Durability {
     /// The entries from `from` on are gone.
     pub(crate) fn truncated(&mut self, from: Index) {
         self.truncations = self.truncations.wrapping_add(1);
-        self.submitted = self.submitted.min(from.previous());
         self.durable = self.durable.min(from.previous());
+        // Receipts from before say nothing any more: what they stood for is written again.
+        self.submitted = self.durable;
     }
 
     /// Whether the medium knows the term and the vote: before that nothing leaves.

@@ -1,4 +1,4 @@
-//! How far a leader knows a follower to be, and when to send again (DESIGN: loss is normal).
+//! How far a leader knows a follower to be, and when to send again.
 
 use super::link::PeerSet;
 use crate::message::AppendOutcome;

@@ -36,6 +36,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// # Errors
     /// [`ProposeError`]: nothing has changed.
     pub fn propose(&mut self, command: &[u8]) -> Result<EntryId, ProposeError> {
+        let limit = self.command_limit();
+        if command.len() > limit && matches!(self.role, Role::Leader(_)) {
+            count(&mut self.counters.too_large);
+            return Err(ProposeError::TooLarge { limit });
+        }
         self.propose_with(|space| {
             let to = space.get_mut(..command.len())?;
             to.iter_mut().zip(command).for_each(|(to, from)| *to = *from);
@@ -43,10 +48,17 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         })
     }
 
+    /// The most bytes that a command may have: what every member's datagrams and our log can take.
+    #[must_use]
+    pub fn command_limit(&self) -> usize {
+        self.entry_limit.saturating_sub(ENTRY_OVERHEAD_MAX)
+    }
+
     /// As [`propose`](Self::propose), with the command written straight into the log.
     ///
     /// The writer returns how many bytes it wrote, or `None` if the space was too small; it is then
-    /// called once more if there is a larger one.
+    /// called once more if there is a larger one. How long the command is shows only there: one that
+    /// is too large for any log is told `LogFull` while this one is nearly full.
     ///
     /// # Errors
     /// [`ProposeError`]: nothing has changed.
@@ -72,7 +84,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             }
             Err(AppendError::TooLarge) if limit == self.entry_limit => {
                 count(&mut self.counters.too_large);
-                Err(ProposeError::TooLarge { limit: limit.saturating_sub(ENTRY_OVERHEAD_MAX) })
+                Err(ProposeError::TooLarge { limit: self.command_limit() })
             }
             Err(AppendError::TooLarge | AppendError::LogFull) => {
                 count(&mut self.counters.log_full);

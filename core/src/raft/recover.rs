@@ -69,7 +69,14 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         raft.everywhere = saved.base.index;
         raft.durability.all_durable(saved.base.index);
         if let Some(members) = saved.members {
-            let voters: heapless::Vec<Member, N> = members.iter().take(N).collect();
+            let is_known = |member: Member| {
+                let id = member.member.id;
+                id == options.id || others.contains(&id)
+            };
+            if !members.iter().all(is_known) || members.count() > N {
+                return Err(SetupError::Stored);
+            }
+            let voters: heapless::Vec<Member, N> = members.iter().collect();
             raft.configuration.index = saved.base.index;
             raft.configuration.members = voters;
             raft.meet_configuration();

@@ -62,7 +62,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         link.number = link.number.saturating_add(1);
         let number = link.number;
         invariant!(self, number <= MAX_NUMBER, Violation::NumbersExhausted);
-        Some(number)
+        (number <= MAX_NUMBER).then_some(number)
     }
 
     /// Writes an append with as many entries as fit, or a heartbeat.
@@ -93,8 +93,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         };
         let number = link.number.saturating_add(1);
         let header = Header { number, route: self.route(link) };
-        let length = wire::encode(&header, &Message::Append(append), &self.seal, buffer)?;
-        self.next_number(peer)?;
+        let written = wire::encode(&header, &Message::Append(append), &self.seal, buffer);
+        if self.next_number(peer).is_none() || written.is_none() {
+            // What cannot be written is not owed any more, lest it be offered for ever.
+            self.sends.remove(peer);
+            return None;
+        }
+        let length = written?;
         self.on_append_sent(peer, number, has_entries.then_some((from, upto)));
         Some(length)
     }

@@ -139,8 +139,20 @@ impl Header {
         let tag = u64::from_le_bytes(tag);
         let (route, rest) = match code >> FORM_SHIFT {
             FORM_TAGGED => (Route::Tagged(tag), rest),
-            FORM_FULL => read_introduction(rest, tag).ok_or(DecodeError::TooShort)?,
-            FORM_CLIENT => read_client(rest, tag).ok_or(DecodeError::TooShort)?,
+            FORM_FULL => {
+                let (introduction, rest) = read_introduction(rest).ok_or(DecodeError::TooShort)?;
+                if introduction.tag() != tag {
+                    return Err(DecodeError::Tag);
+                }
+                (Route::Full(introduction), rest)
+            }
+            FORM_CLIENT => {
+                let (client, rest) = read_client(rest).ok_or(DecodeError::TooShort)?;
+                if client.tag() != tag {
+                    return Err(DecodeError::Tag);
+                }
+                (Route::Client(client), rest)
+            }
             _ => return Err(DecodeError::Kind),
         };
         Ok((Self { number, route }, kind, rest))
@@ -156,22 +168,21 @@ fn write_introduction(to: &Introduction, writer: &mut Writer<'_>) -> Option<()> 
     writer.put(&to.to.incarnation.0.to_le_bytes())
 }
 
-fn read_introduction(bytes: &[u8], tag: u64) -> Option<(Route, &[u8])> {
+fn read_introduction(bytes: &[u8]) -> Option<(Introduction, &[u8])> {
     let (cluster, rest) = read_u64(bytes)?;
     let (epoch, rest) = read_u64(rest)?;
     let (from, rest) = read_member(rest)?;
     let (to, rest) = read_member(rest)?;
-    let introduction = Introduction { cluster: ClusterId(cluster), epoch: Epoch(epoch), from, to };
-    (introduction.tag() == tag).then_some((Route::Full(introduction), rest))
+    Some((Introduction { cluster: ClusterId(cluster), epoch: Epoch(epoch), from, to }, rest))
 }
 
-fn read_client(bytes: &[u8], tag: u64) -> Option<(Route, &[u8])> {
+fn read_client(bytes: &[u8]) -> Option<(ClientRoute, &[u8])> {
     let (cluster, rest) = read_u64(bytes)?;
     let (epoch, rest) = read_u64(rest)?;
     let (client, rest) = read_u64(rest)?;
     let route =
         ClientRoute { cluster: ClusterId(cluster), epoch: Epoch(epoch), client: ClientId(client) };
-    (route.tag() == tag).then_some((Route::Client(route), rest))
+    Some((route, rest))
 }
 
 fn read_member(bytes: &[u8]) -> Option<(MemberId, &[u8])> {

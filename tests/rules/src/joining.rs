@@ -51,7 +51,7 @@ pub fn the_first_vote_request_takes_a_blank_node_into_the_epoch() {
 pub fn a_blank_node_drops_all_else_of_an_epoch() {
     let mut bench = Bench::blank(3);
     bench.drive();
-    bench.may_hear(ONE, crate::harness::granted(1));
+    bench.may_hear(ONE, granted(1));
     bench.may_hear(ONE, crate::harness::pre_granted(1));
     bench.may_hear(ONE, crate::harness::matched(1, 1, 1));
     assert!(bench.drive().is_empty());

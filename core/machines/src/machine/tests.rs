@@ -126,9 +126,9 @@ fn a_refused_command_changes_nothing() {
         (Command::Add(largest), Refusal::TooLarge),
         (Command::Mul(largest), Refusal::TooLarge),
         (Command::Set { key: &[0; 65], value: b"" }, Refusal::KeyTooLong),
-        (Command::Set { key: b"A", value: &[0; 1025] }, Refusal::ValueTooLong),
-        (Command::Set { key: b"A", value: &[0; 1024] }, Refusal::OutOfSpace),
-        (Command::Set { key: b"D", value: &[0; 1000] }, Refusal::OutOfSpace),
+        (Command::Set { key: b"A", value: &[0; 961] }, Refusal::ValueTooLong),
+        (Command::Set { key: b"A", value: &[0; 960] }, Refusal::OutOfSpace),
+        (Command::Set { key: b"D", value: &[0; 950] }, Refusal::OutOfSpace),
     ];
     for (command, refusal) in refused {
         assert_eq!(machine.apply(command), Response::Refused(refusal));
