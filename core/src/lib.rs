@@ -186,6 +186,7 @@
     )
 )]
 
+mod bytes;
 mod client;
 mod configuration;
 mod log;

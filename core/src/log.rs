@@ -16,6 +16,7 @@ pub use memory::{Array, Buffers, Memory, Slot};
 pub(crate) use entry::ENTRY_OVERHEAD_MAX;
 pub(crate) use extend::BadRun;
 
+use crate::bytes::copy;
 use crate::types::{EntryId, Index, Term};
 use ring::Ring;
 
@@ -361,14 +362,6 @@ impl<M: Memory> Log<M> {
         }
         let slots = self.memory.slots();
         slots.get(position(index, slots.len())).map(|slot| slot.offset())
-    }
-}
-
-/// Copies as many bytes as both have. Unlike `copy_from_slice` it has no panic, even unoptimised.
-#[inline]
-fn copy(into: &mut [u8], from: &[u8]) {
-    for (into, from) in into.iter_mut().zip(from) {
-        *into = *from;
     }
 }
 

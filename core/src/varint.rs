@@ -26,6 +26,21 @@ pub(crate) fn read_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
 /// then `out` may hold a part of it.
 #[inline]
 pub(crate) fn write_u64(value: u64, out: &mut [u8]) -> Option<usize> {
+    // Shifted by one, its bits from the eighth on are a byte of their own.
+    let [low, high, ..] = (value << 1).to_le_bytes();
+    if value < 1 << 7 {
+        *out.first_mut()? = low >> 1;
+        Some(1)
+    } else if value < 1 << 14 {
+        *out.first_chunk_mut()? = [low >> 1 | MORE, high];
+        Some(2)
+    } else {
+        write_long(value, out)
+    }
+}
+
+#[inline(never)]
+fn write_long(value: u64, out: &mut [u8]) -> Option<usize> {
     let mut rest = value;
     let mut length = 0;
     for byte in out.iter_mut().take(MAX_BYTES) {

@@ -12,6 +12,8 @@ pub use header::{
 
 use crate::message::Message;
 use crate::seal::Seal;
+use body::Kind;
+use writer::Writer;
 
 /// Why bytes are not a datagram of ours. They are dropped and counted; nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub enum DecodeError {
 /// socket. Nothing else about it is checked.
 #[must_use]
 pub fn is_reply(datagram: &[u8]) -> bool {
-    Header::read(datagram).is_ok_and(|(_, kind, _)| kind == body::Kind::Reply)
+    Header::read(datagram).is_ok_and(|(_, kind, _)| kind == Kind::Reply)
 }
 
 /// Writes a whole datagram and returns its length, or `None` when the buffer is too small, in which
@@ -47,10 +49,25 @@ pub fn encode<S: Seal>(
     seal: &S,
     buffer: &mut [u8],
 ) -> Option<usize> {
-    let mut writer = writer::Writer::new(buffer);
-    header.write(message.kind(), seal.key(), &mut writer)?;
-    body::write(message, &mut writer)?;
-    writer.seal(seal)
+    encode_with(header, message.kind(), seal, buffer, |writer| body::write(message, writer))
+}
+
+/// As [`encode`], with a body of this kind that `write` writes.
+#[inline]
+pub(crate) fn encode_with<S: Seal>(
+    header: &Header,
+    kind: Kind,
+    seal: &S,
+    buffer: &mut [u8],
+    write: impl FnOnce(&mut Writer<'_>) -> Option<()>,
+) -> Option<usize> {
+    let mut writer = Writer::new(buffer);
+    header.write(kind, seal.key(), &mut writer)?;
+    write(&mut writer)?;
+    let written = writer.written();
+    let (content, rest) = buffer.split_at_mut_checked(written)?;
+    seal.seal(content, rest.get_mut(..S::BYTES)?);
+    written.checked_add(S::BYTES)
 }
 
 /// Reads a whole datagram: the header, then the seal, then the body.

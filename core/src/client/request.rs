@@ -8,8 +8,7 @@ use crate::seal::Seal;
 use crate::status::count;
 use crate::types::{Epoch, Ticks};
 use crate::wire::body::Kind as Body;
-use crate::wire::writer::Writer;
-use crate::wire::{ClientRoute, HEADER_BYTES, Header, MAX_NUMBER, Route};
+use crate::wire::{self, ClientRoute, HEADER_BYTES, Header, MAX_NUMBER, Route};
 
 /// What is asked now, on behalf of the operation.
 #[derive(Clone, Copy, Debug)]
@@ -103,17 +102,17 @@ fn write<S: Seal>(
     seal: &S,
     buffer: &mut [u8],
 ) -> Option<usize> {
-    let mut writer = Writer::new(buffer);
-    header.write(Body::Request, seal.key(), &mut writer)?;
-    writer.postcard(want)?;
-    let unpadded = writer.written().saturating_add(NO_PADDING_BYTES).saturating_add(S::BYTES);
-    let longest = room.longest.saturating_sub(unpadded);
-    let zeros = zeros(room.wanted.saturating_sub(unpadded), longest);
-    writer.varint(u64::try_from(zeros).ok()?)?;
-    for _ in 0..zeros {
-        writer.byte(0)?;
-    }
-    writer.seal(seal)
+    wire::encode_with(header, Body::Request, seal, buffer, |writer| {
+        writer.postcard(want)?;
+        let unpadded = writer.written().saturating_add(NO_PADDING_BYTES).saturating_add(S::BYTES);
+        let longest = room.longest.saturating_sub(unpadded);
+        let zeros = zeros(room.wanted.saturating_sub(unpadded), longest);
+        writer.varint(u64::try_from(zeros).ok()?)?;
+        for _ in 0..zeros {
+            writer.byte(0)?;
+        }
+        Some(())
+    })
 }
 
 /// How many zeros make a request `missing` bytes longer, and never more than `longest`.

@@ -2,7 +2,8 @@
 //! back from the disk.
 
 use super::entry::Encoded;
-use super::{EntryKind, Log, Memory, Reserve, Slot, copy, entry, position};
+use super::{EntryKind, Log, Memory, Reserve, Slot, entry, position};
+use crate::bytes::copy;
 use crate::types::{EntryId, Index, Term};
 
 /// What became of a run.
@@ -114,7 +115,7 @@ impl<M: Memory> Log<M> {
         let mut ring = self.ring;
         let EntryId { mut term, mut index } = self.last;
         let (bytes, slots) = self.memory.parts_mut();
-        let mut room = ring.room(bytes.len());
+        let (mut room, mut free_bytes) = (ring.room(bytes.len()), ring.free(bytes.len()));
         let mut last_internal = self.last_internal;
         let reserve = self.reserve;
         // What is found to fit is copied in one go, `from` to the offset `to`.
@@ -128,7 +129,7 @@ impl<M: Memory> Log<M> {
             let wrapped = if is_placed { None } else { ring.wrapped(index.next()) };
             let wrapped = wrapped.filter(|ring| ring.room(bytes.len()) >= next.length);
             let kept = if next.kind == EntryKind::Command { reserve } else { Reserve::default() };
-            let free_bytes = wrapped.unwrap_or(ring).free(bytes.len());
+            free_bytes = wrapped.map_or(free_bytes, |ring| ring.free(bytes.len()));
             let is_full =
                 free_entries <= kept.entries || free_bytes < next.length.saturating_add(kept.bytes);
             if is_full || !is_placed && wrapped.is_none() {
@@ -151,6 +152,7 @@ impl<M: Memory> Log<M> {
             }
             ring.tail += next.length;
             room -= next.length;
+            free_bytes -= next.length;
             free_entries -= 1;
             term = next.term;
             rest = next.rest;

@@ -6,9 +6,7 @@ use super::pending::{Asker, Pending, Work};
 use super::{Destination, Node, Platform};
 use crate::machine::StateMachine;
 use crate::message::{Answer, Message, Refusal, Reply};
-use crate::seal::Seal;
 use crate::wire::body::Kind;
-use crate::wire::writer::Writer;
 use crate::wire::{self, ClientRoute, Header, MAX_NUMBER, Route};
 
 /// The places among [`Answer`]'s variants of those whose payload is encoded in its place.
@@ -118,16 +116,15 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         let seal = self.raft.seal_ref();
         let size = postcard::ser_flavors::Size::default();
         let size = postcard::serialize_with_flavor(payload, size).ok()?;
-        let mut writer = Writer::new(buffer);
-        self.header(asker).write(Kind::Reply, seal.key(), &mut writer)?;
-        writer.varint(asker.number)?;
-        writer.varint(u64::from(self.raft.member().id.0))?;
-        writer.byte(variant)?;
-        for number in numbers {
-            writer.varint(*number)?;
-        }
-        writer.varint(u64::try_from(size).unwrap_or(u64::MAX))?;
-        writer.postcard(payload)?;
-        writer.seal(seal)
+        wire::encode_with(&self.header(asker), Kind::Reply, seal, buffer, |writer| {
+            writer.varint(asker.number)?;
+            writer.varint(u64::from(self.raft.member().id.0))?;
+            writer.byte(variant)?;
+            for number in numbers {
+                writer.varint(*number)?;
+            }
+            writer.varint(u64::try_from(size).unwrap_or(u64::MAX))?;
+            writer.postcard(payload)
+        })
     }
 }

@@ -116,7 +116,14 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// Lets entries that are no commands pass: nobody has to apply them.
+    #[inline]
     pub(super) fn pass_internal_entries(&mut self) {
+        if !self.log.has_only_commands_behind(self.applied) {
+            self.pass_each_internal_entry();
+        }
+    }
+
+    fn pass_each_internal_entry(&mut self) {
         while self.applied < self.commit && !self.log.has_only_commands_behind(self.applied) {
             match self.log.entry(self.applied.next()).map(|entry| entry.kind) {
                 Some(EntryKind::Noop | EntryKind::Configuration) => {

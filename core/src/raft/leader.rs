@@ -160,22 +160,20 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// for one of our own, would be full for ever.
     pub(super) fn maybe_commit(&mut self) {
         let Role::Leader(leader) = &self.role else { return };
-        let durable = self.durability.durable;
-        let voters = || {
-            let peers = leader.progress.iter().zip(&self.links);
-            peers.filter(|(_, link)| link.voter).map(|(progress, _)| progress.matched)
+        let own = self.is_voter.then_some(self.durability.durable);
+        let peers = leader.progress.iter().zip(&self.links);
+        let voters = peers.filter(|(_, link)| link.voter).map(|(progress, _)| progress.matched);
+        // Who is no voter holds nothing that counts: index zero, below all others.
+        let mut held = [Index::ZERO; N];
+        held.iter_mut().zip(voters.chain(own)).for_each(|(held, index)| *held = index);
+        held.sort_unstable();
+        let held_by = |voters| {
+            let place = N.checked_sub(voters);
+            place.and_then(|place| held.get(place)).copied().unwrap_or_default()
         };
         let (quorum, all) = (self.configuration.quorum(), self.configuration.members.len());
-        let mut commit = self.commit;
-        for candidate in voters().chain([durable]) {
-            if candidate > commit {
-                let own = usize::from(self.is_voter && durable >= candidate);
-                let needed = if candidate >= leader.first { quorum } else { all };
-                if voters().filter(|matched| *matched >= candidate).count() + own >= needed {
-                    commit = candidate;
-                }
-            }
-        }
+        let by_quorum = held_by(quorum);
+        let commit = if by_quorum >= leader.first { by_quorum } else { held_by(all) };
         if commit > self.commit {
             self.advance_commit(commit);
             self.start_read_round();

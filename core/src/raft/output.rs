@@ -190,8 +190,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Persist<'_, M, R, S, N> {
 
     /// It is durable now.
     pub fn done(self) {
-        let receipt = self.raft.submit_write();
-        self.raft.durable(receipt);
+        self.raft.all_durable();
     }
 
     /// It is being written elsewhere; [`Raft::durable`] takes the receipt when it is durable.

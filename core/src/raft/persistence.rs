@@ -61,7 +61,8 @@ impl Write<'_> {
 }
 
 impl Durability {
-    /// Nothing is to be written: all of it was read back.
+    /// Nothing is to be written any more: all of it is on the medium.
+    #[inline]
     pub(crate) fn all_durable(&mut self, last: Index) {
         self.hard_submitted = self.hard;
         self.hard_durable = self.hard;
@@ -102,6 +103,7 @@ impl Durability {
         Receipt { hard: self.hard, last, truncations: self.truncations }
     }
 
+    #[inline]
     fn submit(&mut self, last: EntryId) -> Receipt {
         self.hard_submitted = self.hard;
         self.submitted = last.index;
@@ -133,6 +135,19 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if !self.durability.confirm(receipt) {
             count(&mut self.counters.late_receipts);
         }
+        self.on_durable();
+    }
+
+    /// All that there is to write is on the medium now.
+    #[inline]
+    pub(super) fn all_durable(&mut self) {
+        self.durability.all_durable(self.log.last().index);
+        self.on_durable();
+    }
+
+    /// A leader counts itself with what it has on the medium.
+    #[inline]
+    fn on_durable(&mut self) {
         if self.durability.durable > self.commit {
             self.maybe_commit();
         }

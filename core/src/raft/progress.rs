@@ -218,6 +218,7 @@ impl RetransmissionTimer {
     }
 
     /// `SRTT + 4 RTTVAR`, doubled by each silence, between the floor and the ceiling.
+    #[inline]
     fn timeout(&self, floor: Ticks, ceiling: Ticks) -> Ticks {
         if self.smoothed == 0 {
             return ceiling;

@@ -6,10 +6,10 @@ use super::Raft;
 use super::link::Owed;
 use super::role::Role;
 use crate::log::Memory;
-use crate::message::{Message, Request};
+use crate::message::{Append, AppendReply, Message, ReadReply, ReadRequest, Request, VoteReply};
 use crate::seal::Seal;
 use crate::status::count;
-use crate::types::{Epoch, Incarnation};
+use crate::types::{Epoch, Incarnation, Term};
 use crate::wire::body::{self, Kind};
 use crate::wire::{self, ClientRoute, DecodeError, Header, Introduction, Route};
 
@@ -80,11 +80,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 let peer = self.links.iter().position(|link| link.has_tag(tag));
                 let peer = peer.ok_or(Dropped::Misdirected)?;
                 let body = wire::open(datagram, rest, &self.seal)?;
-                let message = body::read(kind, body)?;
-                if let Some(link) = self.links.get_mut(peer) {
-                    link.inside = true;
-                }
-                self.step(peer, header.number, &message)?;
+                self.step_tagged(peer, header.number, kind, body)?;
                 Ok(Received::Peer)
             }
             Route::Full(introduction) => {
@@ -105,6 +101,40 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 let (number, length) = (header.number, datagram.len());
                 Ok(Received::Client(ClientRequest { route, number, request, length }))
             }
+        }
+    }
+
+    /// Takes a message of somebody who knows our tag, and so is inside the epoch.
+    #[inline]
+    fn step_tagged(
+        &mut self,
+        peer: usize,
+        number: u64,
+        kind: Kind,
+        body: &[u8],
+    ) -> Result<(), Dropped> {
+        // Every command has these two, so they do not take the way through `Message`.
+        if kind == Kind::Append {
+            let append = body::read_append(body).ok_or(DecodeError::Body)?;
+            self.is_inside(peer);
+            self.step_append(peer, number, &append);
+            return Ok(());
+        }
+        if kind == Kind::AppendReply {
+            let reply = body::read_append_reply(body).ok_or(DecodeError::Body)?;
+            self.is_inside(peer);
+            self.step_append_reply(peer, &reply);
+            return Ok(());
+        }
+        let message = body::read(kind, body)?;
+        self.is_inside(peer);
+        self.step(peer, number, &message)
+    }
+
+    #[inline]
+    fn is_inside(&mut self, peer: usize) {
+        if let Some(link) = self.links.get_mut(peer) {
+            link.inside = true;
         }
     }
 
@@ -217,90 +247,86 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// Compares the message's term with ours, once (section 5.1), and calls one handler.
-    #[inline]
     pub(super) fn step(
         &mut self,
         peer: usize,
         number: u64,
         message: &Message<'_>,
     ) -> Result<(), Dropped> {
-        let term = match message {
-            Message::Append(append) => append.term,
-            Message::AppendReply(reply) => reply.term,
-            Message::PreVote(request) => {
-                self.on_pre_vote(peer, *request);
-                return Ok(());
+        match message {
+            Message::Append(append) => self.step_append(peer, number, append),
+            Message::AppendReply(reply) => self.step_append_reply(peer, reply),
+            Message::PreVote(request) => self.on_pre_vote(peer, *request),
+            // Also of an earlier term: such a voter may grant a pre-vote.
+            Message::PreVoteReply(reply) => {
+                self.reach_term(reply.term);
+                self.on_pre_vote_reply(peer, *reply);
+            }
+            Message::Vote(request) if request.term < self.hard.term => {
+                self.refuse_vote(peer, *request);
+            }
+            // Who hears a leader does not even look at a later term (thesis 4.2.3).
+            Message::Vote(request) if request.term > self.hard.term && self.hears_leader() => {
+                self.refuse_vote(peer, *request);
             }
             Message::Vote(request) => {
-                // Who hears a leader does not even look at a later term (thesis 4.2.3).
-                if request.term != self.hard.term
-                    && (request.term < self.hard.term || self.hears_leader())
-                {
-                    self.refuse_vote(peer, *request);
-                    return Ok(());
-                }
-                request.term
+                self.reach_term(request.term);
+                self.on_vote(peer, *request);
             }
-            Message::PreVoteReply(reply) | Message::VoteReply(reply) => reply.term,
-            Message::ReadRequest(request) => request.term,
-            Message::ReadReply(reply) => reply.term,
+            // What is late proves nothing.
+            Message::VoteReply(VoteReply { term, .. })
+            | Message::ReadRequest(ReadRequest { term, .. })
+            | Message::ReadReply(ReadReply { term, .. })
+                if *term < self.hard.term =>
+            {
+                self.count_stale();
+            }
+            Message::VoteReply(reply) => {
+                self.reach_term(reply.term);
+                self.on_vote_reply(peer, *reply);
+            }
+            Message::ReadRequest(request) => {
+                self.reach_term(request.term);
+                self.on_read_request(peer, number, *request);
+            }
+            Message::ReadReply(reply) => {
+                self.reach_term(reply.term);
+                self.on_read_reply(peer, *reply);
+            }
             Message::Hello(_)
             | Message::HelloReply(_)
             | Message::Boot(_)
             | Message::BootReply(_)
             | Message::Request(_)
             | Message::Reply(_) => return Err(Dropped::Impossible),
-        };
-        if term > self.hard.term {
-            self.become_follower(term, None);
         }
-        if term < self.hard.term {
-            self.on_stale(peer, number, message);
-            return Ok(());
-        }
-        self.handle(peer, number, message);
         Ok(())
     }
 
-    /// Calls the handler of a message of our own term.
+    /// Who believes to lead an earlier term is told ours, so that it steps down.
     #[inline]
-    fn handle(&mut self, peer: usize, number: u64, message: &Message<'_>) {
-        match message {
-            Message::Append(append) => self.on_append(peer, number, append),
-            Message::AppendReply(reply) => self.on_append_reply(peer, reply),
-            Message::Vote(request) => self.on_vote(peer, *request),
-            Message::VoteReply(reply) => self.on_vote_reply(peer, *reply),
-            Message::PreVoteReply(reply) => self.on_pre_vote_reply(peer, *reply),
-            Message::ReadRequest(request) => self.on_read_request(peer, number, *request),
-            Message::ReadReply(reply) => self.on_read_reply(peer, *reply),
-            Message::Hello(_)
-            | Message::HelloReply(_)
-            | Message::Boot(_)
-            | Message::BootReply(_)
-            | Message::PreVote(_)
-            | Message::Request(_)
-            | Message::Reply(_) => {}
+    fn step_append(&mut self, peer: usize, number: u64, append: &Append<'_>) {
+        if append.term < self.hard.term {
+            return self.owe(peer, Owed::Stale { echo: number });
         }
+        self.reach_term(append.term);
+        self.on_append(peer, number, append);
     }
 
-    /// An earlier term: who believes to lead it is told ours, so that it steps down; late answers
-    /// prove nothing, but for a pre-vote's, which a voter of an earlier term may grant.
-    fn on_stale(&mut self, peer: usize, number: u64, message: &Message<'_>) {
-        match message {
-            Message::PreVoteReply(reply) => self.on_pre_vote_reply(peer, *reply),
-            Message::Append(_) => self.owe(peer, Owed::Stale { echo: number }),
-            Message::AppendReply(_)
-            | Message::VoteReply(_)
-            | Message::ReadRequest(_)
-            | Message::ReadReply(_)
-            | Message::Vote(_)
-            | Message::PreVote(_)
-            | Message::Hello(_)
-            | Message::HelloReply(_)
-            | Message::Boot(_)
-            | Message::BootReply(_)
-            | Message::Request(_)
-            | Message::Reply(_) => count(&mut self.counters.stale),
+    #[inline]
+    fn step_append_reply(&mut self, peer: usize, reply: &AppendReply) {
+        if reply.term < self.hard.term {
+            return self.count_stale();
+        }
+        self.reach_term(reply.term);
+        self.on_append_reply(peer, reply);
+    }
+
+    /// Follows in a term that is later than ours; whoever leads it is not known yet.
+    #[inline]
+    fn reach_term(&mut self, term: Term) {
+        if term > self.hard.term {
+            self.become_follower(term, None);
         }
     }
 

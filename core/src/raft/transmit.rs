@@ -17,6 +17,8 @@ use crate::seal::Seal;
 use crate::status::count;
 use crate::types::{EntryId, Epoch, Incarnation, Index, Ticks};
 use crate::varint;
+use crate::wire::body::{self, Kind};
+use crate::wire::writer::Writer;
 use crate::wire::{self, FULL_HEADER_BYTES, HEADER_BYTES, Header, MAX_NUMBER, Route};
 
 /// The most that an append's own fields take: five varints.
@@ -57,6 +59,21 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         wire::encode(&Header { number, route }, message, &self.seal, buffer)
     }
 
+    /// Seals the answer to an append, of which every command has some.
+    #[inline]
+    fn seal_append_reply(
+        &mut self,
+        peer: usize,
+        reply: &AppendReply,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let number = self.next_number(peer)?;
+        let route = self.route(self.links.get(peer)?);
+        let write = |writer: &mut Writer<'_>| body::write_append_reply(reply, writer);
+        wire::encode_with(&Header { number, route }, Kind::AppendReply, &self.seal, buffer, write)
+    }
+
+    #[inline]
     fn next_number(&mut self, peer: usize) -> Option<u64> {
         let link = self.links.get_mut(peer)?;
         link.number = link.number.saturating_add(1);
@@ -93,7 +110,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         };
         let number = link.number.saturating_add(1);
         let header = Header { number, route: self.route(link) };
-        let written = wire::encode(&header, &Message::Append(append), &self.seal, buffer);
+        let write = |writer: &mut Writer<'_>| body::write_append(&append, writer);
+        let written = wire::encode_with(&header, Kind::Append, &self.seal, buffer, write);
         if self.next_number(peer).is_none() || written.is_none() {
             // What cannot be written is not owed any more, lest it be offered for ever.
             self.sends.remove(peer);
@@ -108,9 +126,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     ///
     /// While loss was seen lately, or when just the run before is on its way, that run is sent
     /// again if it is short: then this datagram heals the loss of that one.
+    #[inline]
     fn first_to_send(&self, link: &Link, progress: &Progress) -> (Index, bool) {
         let next = progress.next;
         let is_behind = next <= self.log.last().index;
+        if !progress.has_in_flight() {
+            return (next, is_behind && progress.probe != Probe::Sent);
+        }
         let may_send = match progress.probe {
             Probe::Ready => is_behind,
             Probe::Sent => false,
@@ -119,7 +141,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 is_behind && in_flight < self.options.window_bytes
             }
         };
-        if !may_send || !progress.has_in_flight() {
+        if !may_send {
             return (next, may_send);
         }
         let again = progress.repeat_from.max(progress.oldest);
@@ -198,7 +220,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let term = self.hard.term;
         let outside = |to: Incarnation, epoch: Epoch| self.route_outside(id, to, epoch);
         let vote = |Granted { asked, granted }| VoteReply { term, asked, granted };
-        let append = |echo, outcome| Message::AppendReply(AppendReply { term, echo, outcome });
+        let append = |echo, outcome| AppendReply { term, echo, outcome };
         let message = match owed {
             Owed::Hello { to, nonce, same_ids } => {
                 let route = outside(to, Epoch(0));
@@ -225,10 +247,17 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                     let rest = Owed::Matched { echo, ready_at: verified };
                     self.owe(peer, rest);
                 }
-                append(echo, AppendOutcome::Matched(verified.min(durable)))
+                let reply = append(echo, AppendOutcome::Matched(verified.min(durable)));
+                return self.seal_append_reply(peer, &reply, buffer);
             }
-            Owed::Mismatch { echo, hint } => append(echo, AppendOutcome::Mismatch(hint)),
-            Owed::Stale { echo } => append(echo, AppendOutcome::Stale),
+            Owed::Mismatch { echo, hint } => {
+                let reply = append(echo, AppendOutcome::Mismatch(hint));
+                return self.seal_append_reply(peer, &reply, buffer);
+            }
+            Owed::Stale { echo } => {
+                let reply = append(echo, AppendOutcome::Stale);
+                return self.seal_append_reply(peer, &reply, buffer);
+            }
             Owed::Read { echo, nonce, index } => {
                 Message::ReadReply(ReadReply { term, echo, nonce, index })
             }

@@ -100,7 +100,7 @@ pub(crate) fn write_append(append: &Append<'_>, writer: &mut Writer<'_>) -> Opti
 }
 
 #[inline]
-fn write_append_reply(reply: &AppendReply, writer: &mut Writer<'_>) -> Option<()> {
+pub(crate) fn write_append_reply(reply: &AppendReply, writer: &mut Writer<'_>) -> Option<()> {
     writer.varint(reply.term.0)?;
     writer.varint(reply.echo)?;
     match reply.outcome {
@@ -122,7 +122,6 @@ fn write_entry_id(id: EntryId, writer: &mut Writer<'_>) -> Option<()> {
     writer.varint(id.index.0)
 }
 
-#[inline]
 pub(crate) fn read(kind: Kind, body: &[u8]) -> Result<Message<'_>, DecodeError> {
     let message = match kind {
         Kind::Append => read_append(body).map(Message::Append),
@@ -182,7 +181,7 @@ impl<'a> Reader<'a> {
 }
 
 #[inline]
-fn read_append(body: &[u8]) -> Option<Append<'_>> {
+pub(crate) fn read_append(body: &[u8]) -> Option<Append<'_>> {
     let mut reader = Reader(body);
     let term = Term(reader.varint()?);
     let prev = reader.entry_id()?;
@@ -192,7 +191,7 @@ fn read_append(body: &[u8]) -> Option<Append<'_>> {
 }
 
 #[inline]
-fn read_append_reply(body: &[u8]) -> Option<AppendReply> {
+pub(crate) fn read_append_reply(body: &[u8]) -> Option<AppendReply> {
     let mut reader = Reader(body);
     let term = Term(reader.varint()?);
     let echo = reader.varint()?;

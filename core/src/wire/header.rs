@@ -109,19 +109,16 @@ impl Header {
             Route::Full(introduction) => (FORM_FULL, introduction.tag()),
             Route::Client(client) => (FORM_CLIENT, client.tag()),
         };
-        let kind = kind.code() | (form << FORM_SHIFT);
-        let [a, b, c, d, e, f, ..] = self.number.to_le_bytes();
-        let [g, h, i, j, k, l, m, n] = tag.to_le_bytes();
-        // One piece, so that its room is checked once.
-        writer.put(&[VERSION, kind, key, a, b, c, d, e, f, g, h, i, j, k, l, m, n])?;
+        // In one piece, so that its room is checked once.
+        let [version, code, key_byte, rest @ ..] = writer.array::<HEADER_BYTES>()?;
+        (*version, *code, *key_byte) = (VERSION, kind.code() | (form << FORM_SHIFT), key);
+        // The tag goes over the number's two highest bytes, which are zero.
+        *rest.first_chunk_mut()? = self.number.to_le_bytes();
+        *rest.last_chunk_mut()? = tag.to_le_bytes();
         match &self.route {
             Route::Tagged(_) => Some(()),
             Route::Full(to) => write_introduction(to, writer),
-            Route::Client(client) => {
-                writer.put(&client.cluster.0.to_le_bytes())?;
-                writer.put(&client.epoch.0.to_le_bytes())?;
-                writer.put(&client.client.0.to_le_bytes())
-            }
+            Route::Client(client) => write_client(client, writer),
         }
     }
 
@@ -166,6 +163,12 @@ fn write_introduction(to: &Introduction, writer: &mut Writer<'_>) -> Option<()> 
     writer.put(&to.from.incarnation.0.to_le_bytes())?;
     writer.put(&to.to.id.0.to_le_bytes())?;
     writer.put(&to.to.incarnation.0.to_le_bytes())
+}
+
+fn write_client(client: &ClientRoute, writer: &mut Writer<'_>) -> Option<()> {
+    writer.put(&client.cluster.0.to_le_bytes())?;
+    writer.put(&client.epoch.0.to_le_bytes())?;
+    writer.put(&client.client.0.to_le_bytes())
 }
 
 fn read_introduction(bytes: &[u8]) -> Option<(Introduction, &[u8])> {

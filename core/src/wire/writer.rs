@@ -1,68 +1,66 @@
 //! Writes into the caller's buffer, never past its end.
 
-use crate::seal::Seal;
+use crate::bytes::copy;
 use crate::varint;
 
-/// A place in a buffer. Each method returns `None` when the buffer is too small.
+/// A place in a buffer. Each method returns `None` when the buffer is too small; nothing can be
+/// written any more then.
 pub(crate) struct Writer<'b> {
-    buffer: &'b mut [u8],
-    written: usize,
+    /// What is not written yet.
+    rest: &'b mut [u8],
+    /// The bytes of the whole buffer.
+    capacity: usize,
 }
 
 impl<'b> Writer<'b> {
+    #[inline]
     pub(crate) const fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, written: 0 }
+        Self { capacity: buffer.len(), rest: buffer }
     }
 
     /// How many bytes have been written.
+    #[inline]
     pub(crate) const fn written(&self) -> usize {
-        self.written
+        self.capacity.saturating_sub(self.rest.len())
+    }
+
+    /// Takes the next `bytes` bytes, to be written.
+    #[inline]
+    fn room(&mut self, bytes: usize) -> Option<&'b mut [u8]> {
+        let (room, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes)?;
+        self.rest = rest;
+        Some(room)
+    }
+
+    /// As `room`, for as many bytes as the array has.
+    #[inline]
+    pub(crate) fn array<const BYTES: usize>(&mut self) -> Option<&'b mut [u8; BYTES]> {
+        let (room, rest) = core::mem::take(&mut self.rest).split_first_chunk_mut()?;
+        self.rest = rest;
+        Some(room)
     }
 
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        let end = self.written.checked_add(bytes.len())?;
-        let to = self.buffer.get_mut(self.written..end)?;
-        to.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        self.written = end;
+        copy(self.room(bytes.len())?, bytes);
         Some(())
     }
 
     #[inline]
     pub(crate) fn byte(&mut self, byte: u8) -> Option<()> {
-        *self.buffer.get_mut(self.written)? = byte;
-        self.written += 1;
+        *self.array()? = [byte];
         Some(())
     }
 
     #[inline]
     pub(crate) fn varint(&mut self, value: u64) -> Option<()> {
-        // Terms, lengths and distances are nearly always a single byte.
-        match u8::try_from(value) {
-            Ok(byte) if byte < 0x80 => self.byte(byte),
-            Ok(_) | Err(_) => self.long_varint(value),
-        }
-    }
-
-    fn long_varint(&mut self, value: u64) -> Option<()> {
-        let rest = self.buffer.get_mut(self.written..)?;
-        self.written += varint::write_u64(value, rest)?;
-        Some(())
+        let length = varint::write_u64(value, self.rest)?;
+        self.room(length).map(|_| ())
     }
 
     /// Writes a value in its postcard form.
     pub(crate) fn postcard<T: serde::Serialize>(&mut self, value: &T) -> Option<()> {
-        let rest = self.buffer.get_mut(self.written..)?;
-        let used = postcard::to_slice(value, rest).ok()?.len();
-        self.written += used;
-        Some(())
-    }
-
-    /// Ends the datagram with its seal and returns its length.
-    #[inline]
-    pub(crate) fn seal<S: Seal>(self, seal: &S) -> Option<usize> {
-        let (content, rest) = self.buffer.split_at_mut_checked(self.written)?;
-        seal.seal(content, rest.get_mut(..S::BYTES)?);
-        self.written.checked_add(S::BYTES)
+        let length = postcard::to_slice(value, self.rest).ok()?.len();
+        self.room(length).map(|_| ())
     }
 }

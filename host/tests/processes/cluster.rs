@@ -98,9 +98,9 @@ fn a_line_that_is_wrong_is_an_error_and_the_next_one_is_served() {
         cluster.send(line);
     }
     cluster.send(&format!("set {} v", "k".repeat(65)));
-    cluster.send(&format!("set k {}", "v".repeat(1025)));
+    cluster.send(&format!("set k {}", "v".repeat(961)));
     cluster.send("retry");
-    let (key, value) = ("k".repeat(64), "v".repeat(1000));
+    let (key, value) = ("k".repeat(64), "v".repeat(960));
     cluster.send(&format!("set {key} {value}"));
     cluster.send(&format!("get {key}"));
     let line = cluster.line();

@@ -1,7 +1,7 @@
 //! When an entry is committed (figure 2, "leaders"; sections 5.3 and 5.4).
 
 use crate::harness::{
-    Bench, FIVE, FOUR, HEARTBEAT, Network, ONE, Sent, THREE, at, heartbeat, matched,
+    Bench, FIVE, FOUR, HEARTBEAT, Large, Network, ONE, Sent, THREE, at, heartbeat, matched,
 };
 
 /// Section 5.3: "a log entry is committed once the leader that created the entry has replicated it
@@ -56,7 +56,7 @@ pub fn the_commit_index_is_what_a_majority_has_reached() {
     for count in 0..4_u8 {
         bench.propose(&[count]);
         let sent = bench.drive();
-        sent.datagrams().for_each(|datagram| all.push(datagram.to, &datagram.bytes));
+        sent.datagrams().for_each(|datagram| all.push(datagram.to, datagram.bytes));
     }
     let number = |peer| all.append_number_to(peer).expect("the commands are sent");
     bench.answers(ONE, matched(2, number(ONE), 6));
@@ -182,7 +182,7 @@ pub fn a_follower_keeps_what_another_may_lack() {
 
 /// DESIGN 3: a 4 KiB log serves a working member, because what all hold is dropped.
 pub fn a_log_of_four_kibibytes_serves_a_thousand_commands() {
-    let mut bench = Bench::<4096, 256>::sized(3, 1, None, &[1]);
+    let mut bench = Bench::<Large>::sized(3, 1, None, &[1]);
     bench.disk.is_forgetful = true;
     bench.get_elected();
     for count in 0..1_000_u64 {

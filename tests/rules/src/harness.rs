@@ -8,6 +8,7 @@ mod driver;
 mod message;
 mod network;
 mod random;
+mod room;
 mod run;
 mod sent;
 
@@ -19,6 +20,7 @@ pub use message::{
 };
 pub use network::Network;
 pub use random::Random;
+pub use room::{Fresh, Large, Room, Small};
 pub use run::{Run, command, configuration, entries, terms};
 pub use sent::Sent;
 

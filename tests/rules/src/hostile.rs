@@ -24,7 +24,7 @@ pub fn a_datagram_from_itself_is_dropped() {
     }
     let sent = bench.beats();
     for datagram in sent.datagrams() {
-        assert!(!bench.hears_bytes(&datagram.bytes), "its own datagram is taken");
+        assert!(!bench.hears_bytes(datagram.bytes), "its own datagram is taken");
     }
     assert_eq!(bench.state(), before);
     assert_eq!(bench.raft.counters().unknown_sender, 4);
@@ -374,8 +374,8 @@ pub fn a_forged_term_deposes_but_corrupts_nothing() {
 }
 
 /// What of a node may not change by itself.
-fn state<const BYTES: usize, const SLOTS: usize>(
-    node: &crate::harness::Driver<BYTES, SLOTS>,
+fn state(
+    node: &crate::harness::Driver,
 ) -> (coracle::HardState, coracle::EntryId, Index, u64, Option<NodeId>) {
     let raft = &node.raft;
     (node.disk.hard, raft.last(), raft.commit(), node.applied_digest, raft.leader())

@@ -369,7 +369,7 @@ pub fn a_read_on_any_node_sees_all_that_was_committed() {
     assert!(answered > 20, "{answered} reads were answered");
 }
 
-impl<const BYTES: usize, const SLOTS: usize> Bench<BYTES, SLOTS> {
+impl Bench {
     fn read(&mut self) -> ReadId {
         self.raft.read().expect("a leader is known")
     }

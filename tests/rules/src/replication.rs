@@ -5,8 +5,8 @@ use coracle::message::{AppendOutcome, AppendReply, Message};
 use coracle::{EntryKind, ProposeError, RoleName, Term, Ticks};
 
 use crate::harness::{
-    Bench, FIVE, FOUR, HEARTBEAT, Network, ONE, Persisting, Sent, THREE, at, entries, matched,
-    mismatch,
+    Bench, FIVE, FOUR, HEARTBEAT, Large, Network, ONE, Persisting, Sent, THREE, at, entries,
+    matched, mismatch,
 };
 
 /// Figure 2, leaders: "if command received from client: append entry to local log"; "if last log
@@ -236,7 +236,7 @@ pub fn a_datagram_heals_the_loss_of_the_one_before() {
 
 /// DESIGN 6: no more bytes than the window are on their way to a follower.
 pub fn what_is_in_flight_keeps_to_the_window() {
-    let mut bench = Bench::<4096, 256>::sized(3, 1, None, &[1]);
+    let mut bench = Bench::<Large>::sized(3, 1, None, &[1]);
     bench.disk.is_forgetful = true;
     bench.lead();
     let (mut proposed, mut bytes) = (0, 0);
@@ -264,7 +264,7 @@ pub fn a_full_window_opens_with_an_acknowledgement() {
     for _command in 0..7 {
         bench.propose(&[7; 100]);
         let sent = bench.drive();
-        sent.datagrams().for_each(|datagram| all.push(datagram.to, &datagram.bytes));
+        sent.datagrams().for_each(|datagram| all.push(datagram.to, datagram.bytes));
     }
     bench.accepts(&all, ONE);
     let sent = bench.drive();

@@ -95,7 +95,8 @@ pub fn a_leader_that_was_paused_asks_for_its_quorum() {
 
 /// The times may be as long as a number goes.
 pub fn timeouts_of_any_length_are_kept() {
-    use coracle::{Array, Checksum, Raft, Timing};
+    use crate::harness::{Fresh, MEMBERS, Small};
+    use coracle::{Checksum, Raft, Timing};
     let mut options = crate::harness::options(crate::harness::TWO);
     options.timing = Timing {
         heartbeat: Ticks(u64::MAX - 2),
@@ -104,8 +105,8 @@ pub fn timeouts_of_any_length_are_kept() {
         retransmit_min: Ticks(u64::MAX - 2),
     };
     let random = crate::harness::Random::new(1);
-    let memory = Array::<1024, 16>::zeroed();
-    let raft = Raft::<_, _, _, 3>::new(&options, &[ONE, THREE], memory, random, Checksum);
+    let memory = Small::fresh();
+    let raft = Raft::<_, _, _, MEMBERS>::new(&options, &[ONE, THREE], memory, random, Checksum);
     let mut raft = raft.expect("a sound set-up");
     raft.tick(Ticks(u64::MAX - 1));
     raft.tick(Ticks(u64::MAX));

@@ -3,24 +3,25 @@
 
 use core::ops::{Deref, DerefMut};
 
-use coracle::Array;
 use coracle::Checksum;
 use coracle::message::Message;
 use coracle::wire::{self, Header, Introduction, Route};
-use coracle::{EntryId, Epoch, HardState, Index, MemberId, NodeId, Raft, Saved, Term, Ticks};
+use coracle::{
+    EntryId, Epoch, HardState, Index, MemberId, Memory, NodeId, Raft, Saved, Term, Ticks,
+};
 use coracle::{Member, Members};
 
 use super::driver::{Driver, Node};
 use super::run::configuration;
 use super::{
-    CLUSTER, DATAGRAM, DATAGRAM_BYTES, Disk, ELECTION_MAX, MEMBERS, ONE, Random, Run, Sent, TWO,
-    granted, matched, member, options, others, pre_granted, voters,
+    CLUSTER, DATAGRAM, DATAGRAM_BYTES, Disk, ELECTION_MAX, Fresh, MEMBERS, ONE, Random, Run, Sent,
+    Small, TWO, granted, matched, member, options, others, pre_granted, voters,
 };
 
 /// The node under test and the cluster that it believes to be in.
 #[derive(Clone)]
-pub struct Bench<const BYTES: usize = 1024, const SLOTS: usize = 64> {
-    driver: Driver<BYTES, SLOTS>,
+pub struct Bench<M = Small> {
+    driver: Driver<M>,
     /// The members that the configuration names.
     pub voters: heapless::Vec<Member, MEMBERS>,
     /// The epoch that they form.
@@ -29,15 +30,15 @@ pub struct Bench<const BYTES: usize = 1024, const SLOTS: usize = 64> {
     numbers: [u64; 8],
 }
 
-impl<const BYTES: usize, const SLOTS: usize> Deref for Bench<BYTES, SLOTS> {
-    type Target = Driver<BYTES, SLOTS>;
+impl<M> Deref for Bench<M> {
+    type Target = Driver<M>;
 
     fn deref(&self) -> &Self::Target {
         &self.driver
     }
 }
 
-impl<const BYTES: usize, const SLOTS: usize> DerefMut for Bench<BYTES, SLOTS> {
+impl<M> DerefMut for Bench<M> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.driver
     }
@@ -64,12 +65,18 @@ impl Bench {
         Self::sized(count, term, vote, terms)
     }
 
+    /// One of three in term 1 whose log may take only so many bytes and slots.
+    #[must_use]
+    pub fn limited(bytes: usize, slots: usize) -> Self {
+        Self::stored(Small::limited(bytes, slots), voters(3), 1, None, &[1])
+    }
+
     /// A cluster by itself, node 2, with a log of these terms.
     #[must_use]
     pub fn of_one(terms: &[u64]) -> Self {
         let voters = [Member { member: member(TWO), datagram: DATAGRAM_BYTES }];
         let voters = heapless::Vec::from_slice(&voters).expect("one member fits");
-        Self::stored(voters, terms.last().copied().unwrap_or(0), None, terms)
+        Self::stored(Small::fresh(), voters, terms.last().copied().unwrap_or(0), None, terms)
     }
 
     /// One of `count` that holds nothing.
@@ -109,16 +116,17 @@ impl Bench {
     }
 }
 
-impl<const BYTES: usize, const SLOTS: usize> Bench<BYTES, SLOTS> {
+impl<M: Fresh> Bench<M> {
     /// One of `count` whose disk held this, with a log of any size.
     #[must_use]
     pub fn sized(count: u32, term: u64, vote: Option<NodeId>, terms: &[u64]) -> Self {
-        Self::stored(voters(count), term, vote, terms)
+        Self::stored(M::fresh(), voters(count), term, vote, terms)
     }
 
-    /// One of these members.
+    /// One of these members, with this memory.
     #[must_use]
     pub fn stored(
+        memory: M,
         voters: heapless::Vec<Member, MEMBERS>,
         term: u64,
         vote: Option<NodeId>,
@@ -130,7 +138,7 @@ impl<const BYTES: usize, const SLOTS: usize> Bench<BYTES, SLOTS> {
         let hard = HardState { incarnation, epoch, term: Term(term), vote };
         let mut disk = Disk { hard, ..Disk::default() };
         disk.put(Some(hard), Index(1), Run::of(&voters, 1, terms).bytes(), &[]);
-        let driver = Driver::new(recovered(&voters, &disk), disk);
+        let driver = Driver::new(recovered(memory, &voters, &disk), disk);
         Self { driver, voters, epoch, numbers: [0; 8] }
     }
 
@@ -138,7 +146,7 @@ impl<const BYTES: usize, const SLOTS: usize> Bench<BYTES, SLOTS> {
     #[must_use]
     pub fn blank_sized(count: u32, id: NodeId, seed: u64) -> Self {
         let (options, others) = (options(id), others(id, count));
-        let memory = Array::zeroed();
+        let memory = M::fresh();
         let random = Random::new(seed);
         let raft = Raft::new(&options, &others, memory, random, Checksum).expect("a sound set-up");
         let mut voters = voters(count);
@@ -152,7 +160,7 @@ impl<const BYTES: usize, const SLOTS: usize> Bench<BYTES, SLOTS> {
     /// The process ends and another one starts from what the medium holds.
     pub fn restart(&mut self) {
         let disk = self.disk.clone();
-        self.driver = Driver::new(recovered(&self.voters, &disk), disk);
+        self.driver = Driver::new(recovered(M::fresh(), &self.voters, &disk), disk);
     }
 
     /// The life of a node, as the configuration names it.
@@ -356,16 +364,12 @@ fn epoch(voters: &[Member]) -> Epoch {
 }
 
 /// A node that starts from what a medium holds.
-fn recovered<const BYTES: usize, const SLOTS: usize>(
-    voters: &[Member],
-    disk: &Disk,
-) -> Node<BYTES, SLOTS> {
+fn recovered<M: Memory>(memory: M, voters: &[Member], disk: &Disk) -> Node<M> {
     let saved =
         Saved { hard: disk.hard, applied: Index::ZERO, base: EntryId::default(), members: None };
     let options = options(TWO);
     let ids = voters.iter().map(|voter| voter.member.id).filter(|id| *id != TWO);
     let others: heapless::Vec<NodeId, MEMBERS> = ids.collect();
-    let memory = Array::zeroed();
     let random = Random::new(7);
     let mut raft = Raft::recover(&options, &others, memory, random, Checksum, &saved)
         .expect("what was saved is sound");

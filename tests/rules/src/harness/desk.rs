@@ -3,17 +3,17 @@
 use coracle::message::{Answer, Message, Refusal, Reply, Request, Want};
 use coracle::wire::{self, ClientRoute, Header, Route};
 use coracle::{
-    Array, BadSnapshot, Checksum, ClientId, Destination, EntryId, Epoch, Event, Full, Index, Node,
-    NodeId, Persisted, Platform, Raft, Receipt, RoleName, SessionId, Sink, Snapshot, Source,
-    StateMachine, Status, Storage, Ticks, Write,
+    BadSnapshot, Checksum, ClientId, Destination, EntryId, Epoch, Event, Full, Index, Node, NodeId,
+    Persisted, Platform, Raft, Receipt, RoleName, SessionId, Sink, Snapshot, Source, StateMachine,
+    Status, Storage, Ticks, Write,
 };
 
-use super::{CLUSTER, DATAGRAM, HEARTBEAT, Random, options, others};
+use super::{CLUSTER, DATAGRAM, Fresh, HEARTBEAT, MEMBERS, Random, Small, options, others};
 
 /// Whole members on a network that loses nothing, and their clients.
 pub struct Desk<const N: usize> {
     /// The nodes, by id.
-    pub nodes: heapless::Vec<Node<Board, 3, SESSIONS, PENDING>, N>,
+    pub nodes: heapless::Vec<Node<Board, MEMBERS, SESSIONS, PENDING>, N>,
     queue: heapless::Deque<Mail, 12>,
     /// The answers to clients.
     pub mail: heapless::Deque<Mail, 4>,
@@ -78,7 +78,7 @@ impl<const N: usize> Desk<N> {
             let id = NodeId(u32::try_from(place).expect("a few") + 1);
             let others = others(id, u32::try_from(N).expect("a few"));
             let random = Random::new(60 + u64::from(id.0));
-            let raft = Raft::new(&options(id), &others, Array::zeroed(), random, Checksum);
+            let raft = Raft::new(&options(id), &others, Small::fresh(), random, Checksum);
             let medium = Medium { mode: Mode::AtOnce, receipt: None };
             let node = Node::new(raft.expect("a sound set-up"), medium, Sum::default());
             assert!(desk.nodes.push(node).is_ok(), "there is room for all");
@@ -330,7 +330,7 @@ impl Storage for Medium {
 pub struct Board;
 
 impl Platform for Board {
-    type Memory = Array<1024, 64>;
+    type Memory = Small;
     type Random = Random;
     type Seal = Checksum;
     type Storage = Medium;

@@ -1,21 +1,20 @@
 //! One node with its medium, its applied commands and its reads, driven as an embedder drives it.
 
 use coracle::{
-    Array, Checksum, EntryId, HardState, Index, NodeId, Output, Raft, ReadId, Reads, Receipt,
+    Checksum, EntryId, HardState, Index, Memory, NodeId, Output, Raft, ReadId, Reads, Receipt,
     Ticks, Violation, Write,
 };
 
-use super::{DATAGRAM, Disk, MEMBERS, Persisting, Random, Sent};
+use super::{DATAGRAM, Disk, MEMBERS, Persisting, Random, Sent, Small};
 
-/// The node under test: `BYTES` of log and so many slots.
-pub type Node<const BYTES: usize, const SLOTS: usize> =
-    Raft<Array<BYTES, SLOTS>, Random, Checksum, MEMBERS>;
+/// The node under test.
+pub type Node<M> = Raft<M, Random, Checksum, MEMBERS>;
 
 /// A node and what it has done.
 #[derive(Clone)]
-pub struct Driver<const BYTES: usize, const SLOTS: usize> {
+pub struct Driver<M = Small> {
     /// The node.
-    pub raft: Node<BYTES, SLOTS>,
+    pub raft: Node<M>,
     /// Its medium.
     pub disk: Disk,
     /// How its writes are done.
@@ -29,7 +28,7 @@ pub struct Driver<const BYTES: usize, const SLOTS: usize> {
     /// A digest of all commands applied, in order.
     pub applied_digest: u64,
     /// How reads ended.
-    pub reads: heapless::Vec<Reads, 16>,
+    pub reads: heapless::Vec<Reads, 8>,
     /// What the node said before it fell silent for good.
     pub violation: Option<Violation>,
     /// How many datagrams it has sent.
@@ -43,13 +42,13 @@ pub struct Writing {
     pub receipt: Receipt,
     hard: Option<HardState>,
     first: Index,
-    run: heapless::Vec<u8, DATAGRAM>,
+    run: heapless::Vec<u8, WRITE_BYTES>,
 }
 
-impl<const BYTES: usize, const SLOTS: usize> Driver<BYTES, SLOTS> {
+impl<M: Memory> Driver<M> {
     /// A node whose medium holds this.
     #[must_use]
-    pub fn new(raft: Node<BYTES, SLOTS>, disk: Disk) -> Self {
+    pub fn new(raft: Node<M>, disk: Disk) -> Self {
         Self {
             raft,
             disk,
@@ -167,13 +166,16 @@ impl<const BYTES: usize, const SLOTS: usize> Driver<BYTES, SLOTS> {
     }
 }
 
-fn copy(write: &Write<'_>) -> (Option<HardState>, Index, heapless::Vec<u8, DATAGRAM>) {
+fn copy(write: &Write<'_>) -> (Option<HardState>, Index, heapless::Vec<u8, WRITE_BYTES>) {
     let mut run = heapless::Vec::new();
     for part in write.runs {
         run.extend_from_slice(part).expect("a submitted write is small");
     }
     (write.hard, write.first, run)
 }
+
+/// The entries of a write that is done elsewhere.
+const WRITE_BYTES: usize = 128;
 
 /// No node has more to do at one time.
 const MOST_OUTPUTS: usize = 300;

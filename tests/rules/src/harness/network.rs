@@ -1,7 +1,6 @@
 //! A few nodes and what is between them: a queue of datagrams, some of which get lost, late or
 //! doubled, and links that can be cut.
 
-use coracle::Array;
 use coracle::Checksum;
 use coracle::message::Message;
 use coracle::{EntryId, HardState, Index, NodeId, Raft, RoleName, Saved, Term, Ticks, wire};
@@ -9,21 +8,17 @@ use coracle::{EntryId, HardState, Index, NodeId, Raft, RoleName, Saved, Term, Ti
 use super::driver::Driver;
 use super::run::configuration;
 use super::{
-    CLUSTER, DATAGRAM, Disk, ELECTION_MAX, ELECTION_MIN, Random, Run, member, options, others,
-    voters,
+    CLUSTER, DATAGRAM, Disk, ELECTION_MAX, ELECTION_MIN, Fresh, Random, Run, Small, member,
+    options, others, voters,
 };
 
-/// A log of the nodes on the network.
-const LOG_BYTES: usize = 1024;
-const LOG_SLOTS: usize = 64;
-
 /// The datagrams under way at most; what comes on top is lost, as in a full receive buffer.
-const QUEUE: usize = 20;
+const QUEUE: usize = 14;
 
 /// `N` nodes, whose ids are 1 to `N`, on one network that can keep so many datagrams for a replay.
 pub struct Network<const N: usize, const KEPT: usize = 0> {
     /// The nodes, by id.
-    pub nodes: heapless::Vec<Driver<LOG_BYTES, LOG_SLOTS>, N>,
+    pub nodes: heapless::Vec<Driver, N>,
     queue: heapless::Deque<Packet, QUEUE>,
     /// Whether nothing gets from one to the other.
     cut: [[bool; N]; N],
@@ -67,7 +62,7 @@ impl<const N: usize, const KEPT: usize> Network<N, KEPT> {
             let mut options = options(id);
             options.timing.election_min = election_min;
             options.timing.election_max = election_max;
-            let (others, memory) = (others(id, count), Array::zeroed());
+            let (others, memory) = (others(id, count), Small::fresh());
             let raft = Raft::new(&options, &others, memory, random, Checksum);
             let driver = Driver::new(raft.expect("a sound set-up"), Disk::default());
             assert!(network.nodes.push(driver).is_ok(), "there is room for all");
@@ -273,7 +268,7 @@ impl<const N: usize, const KEPT: usize> Network<N, KEPT> {
     }
 
     /// The nodes that run.
-    pub fn running(&self) -> impl Iterator<Item = &Driver<LOG_BYTES, LOG_SLOTS>> {
+    pub fn running(&self) -> impl Iterator<Item = &Driver> {
         self.nodes.iter().zip(self.runs).filter_map(|(node, runs)| runs.then_some(node))
     }
 
@@ -312,13 +307,7 @@ pub fn id(place: usize) -> NodeId {
     NodeId(u32::try_from(place).expect("a few") + 1)
 }
 
-fn recovered(
-    seed: u64,
-    id: NodeId,
-    count: usize,
-    term: u64,
-    terms: &[u64],
-) -> Driver<LOG_BYTES, LOG_SLOTS> {
+fn recovered(seed: u64, id: NodeId, count: usize, term: u64, terms: &[u64]) -> Driver {
     let count = u32::try_from(count).expect("a few");
     let voters = voters(count);
     let bytes = configuration(&voters);
@@ -331,7 +320,7 @@ fn recovered(
     };
     let saved = Saved { hard, applied: Index::ZERO, base: EntryId::default(), members: None };
     let random = Random::new(seed.wrapping_mul(31).wrapping_add(u64::from(id.0)));
-    let (options, others, memory) = (options(id), others(id, count), Array::zeroed());
+    let (options, others, memory) = (options(id), others(id, count), Small::fresh());
     let mut raft = Raft::recover(&options, &others, memory, random, Checksum, &saved)
         .expect("what was saved is sound");
     let run = Run::of(&voters, 1, terms);

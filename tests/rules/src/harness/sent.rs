@@ -11,20 +11,25 @@ use coracle::wire::{self, Header};
 
 use super::DATAGRAM;
 
-/// The most datagrams that a test looks at in one go.
-const MOST: usize = 16;
+/// The most datagrams that a test looks at in one go, and their bytes.
+const MOST: usize = 20;
+const MOST_BYTES: usize = 1536;
 
 /// The datagrams that left, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Sent(heapless::Vec<Datagram, MOST>);
+pub struct Sent {
+    /// Whom each is for, and where it ends in the bytes.
+    datagrams: heapless::Vec<(NodeId, usize), MOST>,
+    bytes: heapless::Vec<u8, MOST_BYTES>,
+}
 
 /// One that left.
-#[derive(Clone, Debug)]
-pub struct Datagram {
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
     /// Where it goes.
     pub to: NodeId,
     /// All of it.
-    pub bytes: heapless::Vec<u8, DATAGRAM>,
+    pub bytes: &'a [u8],
 }
 
 macro_rules! accessors {
@@ -44,44 +49,52 @@ impl Sent {
     /// Nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self(heapless::Vec::new())
+        Self { datagrams: heapless::Vec::new(), bytes: heapless::Vec::new() }
     }
 
     /// One more. It must be a datagram that its receiver can read.
     pub fn push(&mut self, to: NodeId, bytes: &[u8]) {
         wire::decode(bytes, &Checksum).expect("what is sent can be read");
-        let bytes = heapless::Vec::from_slice(bytes).expect("a datagram keeps to its limit");
-        self.0.push(Datagram { to, bytes }).expect("more datagrams left than a test looks at");
+        assert!(bytes.len() <= DATAGRAM, "a datagram keeps to its limit");
+        let room = self.bytes.extend_from_slice(bytes);
+        room.expect("more bytes left than a test looks at");
+        let room = self.datagrams.push((to, self.bytes.len()));
+        room.expect("more datagrams left than a test looks at");
     }
 
     /// Whether nothing left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.datagrams.is_empty()
     }
 
     /// How many left.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.datagrams.len()
     }
 
     /// The datagrams, in order.
-    pub fn datagrams(&self) -> impl Iterator<Item = &Datagram> {
-        self.0.iter()
+    pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
+        let mut start = 0;
+        self.datagrams.iter().map(move |(to, end)| {
+            let bytes = &self.bytes[start..*end];
+            start = *end;
+            Datagram { to: *to, bytes }
+        })
     }
 
     /// Whether anything left for this node.
     #[must_use]
     pub fn has_to(&self, to: NodeId) -> bool {
-        self.0.iter().any(|datagram| datagram.to == to)
+        self.datagrams.iter().any(|(receiver, _)| *receiver == to)
     }
 
     /// All messages, in order.
     pub fn messages(&self) -> impl Iterator<Item = (NodeId, Header, Message<'_>)> {
-        self.0.iter().map(|datagram| {
+        self.datagrams().map(|datagram| {
             let (header, message) =
-                wire::decode(&datagram.bytes, &Checksum).expect("it was read before");
+                wire::decode(datagram.bytes, &Checksum).expect("it was read before");
             (datagram.to, header, message)
         })
     }
