@@ -149,10 +149,11 @@
 //! # The medium
 //!
 //! What a [`Storage`] is given must be on the medium when [`Node::durable`] is told of it, in the
-//! order in which it was given: what the node says to others depends on it. A [`Write`] holds
-//! entries, which go first, and the hard state. When the power fails between them, entries of a
-//! term above that of the hard state may be found: cut them off before they are handed to
-//! [`Raft::recover_run`], which takes them for damage. Then [`Raft::recover`] and [`Node::restore`]
+//! order in which it was given: what the node says to others depends on it. A [`Write`] holds the
+//! hard state, which goes first, and entries. A medium that writes them the other way round may be
+//! left with entries of a term above that of its hard state, which were never acknowledged: cut them
+//! off before they are handed to [`Raft::recover_run`], which takes them for damage. Then
+//! [`Raft::recover`], [`Raft::recover_run`] for the entries, and [`Node::restore`] for the snapshot
 //! bring the node back where it was.
 //!
 //! Without a medium a crashed node has forgotten its votes and its log. It draws another

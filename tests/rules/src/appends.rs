@@ -244,7 +244,7 @@ pub fn a_follower_ignores_acknowledgements() {
 /// PITFALLS 20: a follower whose log is full takes what fits, acknowledges that and no more, and
 /// still has room for the first entry of the next leader.
 pub fn a_follower_with_a_full_log_takes_what_fits() {
-    let mut bench = Bench::limited(512, 16);
+    let mut bench = Bench::limited(640, 16);
     let mut index = 1;
     for _append in 0..20 {
         let run = bench.run(index + 1, &[1, 1, 1]);

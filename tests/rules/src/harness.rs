@@ -73,7 +73,7 @@ pub fn timing() -> Timing {
 pub fn options(id: NodeId) -> Options {
     let mut options = Options::new(CLUSTER, id, timing());
     options.datagram = DATAGRAM_BYTES;
-    options.window_bytes = 512;
+    options.window_bytes = 256;
     options
 }
 

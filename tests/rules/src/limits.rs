@@ -44,7 +44,7 @@ pub fn a_full_log_serves_again_when_there_is_room() {
 
 /// PITFALLS 20: a log may be full of entries long before its bytes are.
 pub fn a_log_without_free_slots_refuses_commands() {
-    let mut bench = Bench::limited(512, 16);
+    let mut bench = Bench::limited(640, 16);
     bench.lead();
     let taken = fill(&mut bench, b"");
     assert!((1..16).contains(&taken), "{taken} commands were taken");
@@ -233,13 +233,13 @@ pub fn memory_that_cannot_work_is_refused() {
         let (options, others) = (options(TWO), others(TWO, members));
         Raft::<_, _, _, MEMBERS>::new(&options, &others, memory, Random::new(1), Checksum).err()
     }
-    assert_eq!(new(3, 512, 16), None);
+    assert_eq!(new(3, 640, 16), None);
     assert_eq!(new(3, 255, 16), Some(SetupError::Log(LogError::TooFewBytes)));
     assert_eq!(new(3, 0, 16), Some(SetupError::Log(LogError::TooFewBytes)));
     assert_eq!(new(3, 256, 16), None);
     assert_eq!(new(5, 256, 16), Some(SetupError::LogTooSmall), "the members do not fit");
-    assert_eq!(new(3, 512, 8), Some(SetupError::LogTooSmall));
-    for error in [new(3, 512, 0), new(3, 512, 2), new(3, 512, 12)] {
+    assert_eq!(new(3, 640, 8), Some(SetupError::LogTooSmall));
+    for error in [new(3, 640, 0), new(3, 512, 2), new(3, 512, 12)] {
         assert_eq!(error, Some(SetupError::Log(LogError::BadSlotCount)));
     }
 }

@@ -13,7 +13,7 @@ pub struct Room<const BYTES: usize, const SLOTS: usize> {
 }
 
 /// What nearly every rule needs.
-pub type Small = Room<512, 32>;
+pub type Small = Room<640, 32>;
 
 /// What a working member needs (DESIGN 3).
 pub type Large = Room<4096, 256>;
