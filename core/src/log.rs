@@ -247,7 +247,8 @@ impl<M: Memory> Log<M> {
             if room == most {
                 return Err(AppendError::TooLarge);
             }
-            ring = ring.wrapped(id.index).ok_or(AppendError::LogFull)?;
+            let Some(wrapped) = ring.wrapped(id.index) else { break };
+            ring = wrapped;
         }
         Err(AppendError::LogFull)
     }

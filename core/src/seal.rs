@@ -22,6 +22,7 @@ pub trait Seal {
 ///
 /// Whoever has the memory or the instructions for a faster one may bring it: the bytes are the same.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Checksum;
 
 static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);

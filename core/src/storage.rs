@@ -58,6 +58,7 @@ pub struct Snapshot<'a> {
 
 /// Stores nothing. A node that is started again is a new incarnation.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Volatile;
 
 impl Storage for Volatile {

@@ -137,8 +137,8 @@ where
         let body = header.body_mut(self.bytes.as_mut(), slot).unwrap_or_default();
         // In two pieces: each is a block copy then, a chain of both would go byte by byte.
         let (key_room, value_room) = body.split_at_mut_checked(key.len()).unwrap_or_default();
-        key_room.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-        value_room.iter_mut().zip(value).for_each(|(to, from)| *to = *from);
+        copy(key_room, key);
+        copy(value_room, value);
         Ok(())
     }
 
@@ -276,7 +276,8 @@ where
     /// Where a key stands among the slots, or where it would.
     fn find(&self, key: &[u8]) -> Result<usize, usize> {
         let slots = self.slots.as_ref().get(..self.keys).unwrap_or_default();
-        slots.binary_search_by(|slot| self.record(*slot).0.cmp(key))
+        let arena = self.bytes.as_ref();
+        slots.binary_search_by(|slot| record::key(arena, *slot).unwrap_or_default().cmp(key))
     }
 
     fn slot(&self, position: usize) -> Slot {
@@ -291,6 +292,11 @@ where
     fn room(&self) -> usize {
         self.bytes.as_ref().len().min(MAX_ARENA_BYTES)
     }
+}
+
+/// Unlike `copy_from_slice` it has no panic, even unoptimised.
+fn copy(into: &mut [u8], from: &[u8]) {
+    into.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
 }
 
 const MAX_ARENA_BYTES: usize = 0x7FFF_FFFF;

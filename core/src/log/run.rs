@@ -41,6 +41,7 @@ impl<M: Memory> Log<M> {
 
     /// The entries from `from` (or the first one kept) to the last one, for the disk: one slice,
     /// and a second one that is not empty only at a wrap. Each is a run of whole entries.
+    #[inline]
     pub(crate) fn slices(&self, from: Index) -> [&[u8]; 2] {
         let (first, last) = self.run(from.max(self.first()), usize::MAX);
         let (second, _) = self.run(last.next(), usize::MAX);

@@ -28,6 +28,8 @@ pub(super) enum Effect<R> {
     Opened(SessionId, bool),
     /// The session is not known any more.
     Expired,
+    /// A later command of the session has taken effect, so that nobody waits for this one.
+    Superseded,
     /// Not a command of this state machine.
     None,
 }
@@ -67,7 +69,7 @@ where
                     None => Effect::None,
                 },
                 Fate::Before(entry, response) => Effect::Before(entry, response),
-                Fate::Superseded => Effect::None,
+                Fate::Superseded => Effect::Superseded,
                 Fate::Unknown => Effect::Expired,
             }
         }
@@ -91,12 +93,16 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
             Effect::Before(..) => count(&mut counters.duplicates),
             Effect::Opened(_, true) => count(&mut counters.sessions_evicted),
             Effect::Expired => count(&mut counters.sessions_expired),
-            Effect::Done(_) | Effect::Opened(_, false) | Effect::None => {}
+            Effect::Done(_) | Effect::Opened(_, false) | Effect::Superseded | Effect::None => {}
         }
         self.pending.on_applied(entry, &effect);
         match effect {
             Effect::Done(response) => Some(Event::Applied { entry, response }),
-            Effect::Before(..) | Effect::Opened(..) | Effect::Expired | Effect::None => None,
+            Effect::Before(..)
+            | Effect::Opened(..)
+            | Effect::Expired
+            | Effect::Superseded
+            | Effect::None => None,
         }
     }
 }

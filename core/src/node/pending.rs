@@ -109,6 +109,7 @@ impl<P: Platform, const CAPACITY: usize> PendingTable<P, CAPACITY> {
                     Effect::Before(first, response) => Work::Applied(*first, response.clone()),
                     Effect::Opened(session, _) => Work::Opened(*session),
                     Effect::Expired => Work::Expired,
+                    Effect::Superseded => Work::Unknown,
                     Effect::None => Work::Refused(Refusal::Malformed),
                 };
             }

@@ -17,7 +17,7 @@ use crate::log::{EntryKind, Memory};
 use crate::message::{BootReply, Hello, HelloReply, Message, Standing, VoteRequest};
 use crate::seal::Seal;
 use crate::status::count;
-use crate::types::{Epoch, Incarnation, Index, MemberId, Nonce, Term, Ticks};
+use crate::types::{EntryId, Epoch, HardState, Incarnation, Index, MemberId, Nonce, Term, Ticks};
 use crate::wire::Introduction;
 
 /// A blank node's own state.
@@ -250,6 +250,22 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.durability.hard_changed();
         self.adopt_configuration(entry.index);
         self.lead_from(entry.index, entry.index);
+    }
+
+    /// Whether a crash let the hard state of [`form`](Self::form) reach the medium, but not the entry
+    /// that was written with it. Nobody else votes for itself without a log.
+    pub(super) fn was_cut_off_forming(&self) -> bool {
+        self.hard.vote == Some(self.member()) && self.log.last() == EntryId::default()
+    }
+
+    /// Goes back to being blank, in the same life. Nobody has heard of the epoch: its first append
+    /// would have left when both were on the medium.
+    pub(super) fn forget_epoch(&mut self) {
+        self.hard = HardState { incarnation: self.hard.incarnation, ..HardState::default() };
+        self.durability.hard_changed();
+        self.forget_replies();
+        self.role = Role::Blank(Formation::default());
+        self.start_hello_round();
     }
 
     /// A blank node's answer to a pre-vote of an epoch that it is not in: yes, and nothing changes.

@@ -125,6 +125,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// A reply that need not wait any longer. An acknowledgement waits until what was to be
     /// acknowledged is durable; that of a heartbeat must not wait for a slow disk.
+    #[inline]
     fn ready_reply(&self) -> Option<usize> {
         let mut rest = self.replies;
         while let Some(peer) = rest.first() {
@@ -178,6 +179,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Transmit<'_, M, R, S, N> {
 
 impl<M: Memory, R: Rng, S: Seal, const N: usize> Persist<'_, M, R, S, N> {
     /// What is to be written.
+    #[inline]
     #[must_use]
     pub fn write(&self) -> Write<'_> {
         self.raft.pending_write()

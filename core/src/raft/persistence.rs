@@ -154,6 +154,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.check_invariants();
     }
 
+    #[inline]
     pub(super) fn pending_write(&self) -> Write<'_> {
         let first = self.durability.submitted.next();
         Write {

@@ -248,6 +248,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.reads.batch = None;
     }
 
+    #[inline]
     pub(super) fn has_finished_reads(&self) -> bool {
         let is_confirmed = match self.reads.batch {
             Some(Batch { stage: Stage::Confirmed(index), .. }) => index <= self.applied,
@@ -257,6 +258,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// The fate of the reads that have one, oldest first.
+    #[inline(never)]
     pub(super) fn take_reads(&mut self) -> Option<Reads> {
         if self.reads.failed > self.reads.told {
             self.reads.told = self.reads.failed;

@@ -95,6 +95,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// [`RecoverError`]: these entries were not taken.
     pub fn recover_run(&mut self, run: &[u8]) -> Result<(), RecoverError> {
         let is_new = matches!(self.role, Role::Follower(Follower { leader: None, .. }));
+        if run.is_empty() {
+            return Ok(());
+        }
         if !is_new || self.now.0 > 0 {
             return Err(RecoverError::Running);
         }

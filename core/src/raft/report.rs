@@ -167,6 +167,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Whether it is time to compact: an entry has found no room, or more than half of the log's
     /// bytes or slots are taken and a quarter of the entries may go.
+    #[inline]
     #[must_use]
     pub fn needs_compaction(&self) -> bool {
         let is_half_full = self.log.free_bytes() < self.log.capacity_bytes() / 2

@@ -102,6 +102,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     fn on_election_time(&mut self) {
         if self.is_voter {
             self.become_pre_candidate();
+        } else if self.was_cut_off_forming() {
+            self.forget_epoch();
         } else {
             self.become_follower(self.hard.term, None);
             if let Role::Follower(follower) = &mut self.role {

@@ -90,7 +90,7 @@ pub(crate) fn write(message: &Message<'_>, writer: &mut Writer<'_>) -> Option<()
 }
 
 /// `everywhere` travels as its distance below `commit`, which is one byte while all is well.
-#[inline]
+#[inline(always)]
 pub(crate) fn write_append(append: &Append<'_>, writer: &mut Writer<'_>) -> Option<()> {
     writer.varint(append.term.0)?;
     write_entry_id(append.prev, writer)?;
@@ -99,7 +99,7 @@ pub(crate) fn write_append(append: &Append<'_>, writer: &mut Writer<'_>) -> Opti
     writer.put(append.run)
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn write_append_reply(reply: &AppendReply, writer: &mut Writer<'_>) -> Option<()> {
     writer.varint(reply.term.0)?;
     writer.varint(reply.echo)?;
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn read_append(body: &[u8]) -> Option<Append<'_>> {
     let mut reader = Reader(body);
     let term = Term(reader.varint()?);
@@ -190,7 +190,7 @@ pub(crate) fn read_append(body: &[u8]) -> Option<Append<'_>> {
     Some(Append { term, prev, commit, everywhere, run: reader.0 })
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn read_append_reply(body: &[u8]) -> Option<AppendReply> {
     let mut reader = Reader(body);
     let term = Term(reader.varint()?);

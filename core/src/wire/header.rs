@@ -69,6 +69,7 @@ pub struct ClientRoute {
 
 impl Introduction {
     /// The hash that stands for all of it.
+    #[inline(never)]
     #[must_use]
     pub fn tag(&self) -> u64 {
         let mut hash = Hash::new(self.cluster.0);
@@ -83,6 +84,7 @@ impl Introduction {
 
 impl ClientRoute {
     /// The hash that stands for all of it.
+    #[inline(never)]
     #[must_use]
     pub fn tag(&self) -> u64 {
         let mut hash = Hash::new(self.cluster.0);
@@ -136,26 +138,17 @@ impl Header {
         let tag = u64::from_le_bytes(tag);
         let (route, rest) = match code >> FORM_SHIFT {
             FORM_TAGGED => (Route::Tagged(tag), rest),
-            FORM_FULL => {
-                let (introduction, rest) = read_introduction(rest).ok_or(DecodeError::TooShort)?;
-                if introduction.tag() != tag {
-                    return Err(DecodeError::Tag);
-                }
-                (Route::Full(introduction), rest)
-            }
-            FORM_CLIENT => {
-                let (client, rest) = read_client(rest).ok_or(DecodeError::TooShort)?;
-                if client.tag() != tag {
-                    return Err(DecodeError::Tag);
-                }
-                (Route::Client(client), rest)
-            }
+            FORM_FULL => read_full(rest, tag)?,
+            FORM_CLIENT => read_client(rest, tag)?,
             _ => return Err(DecodeError::Kind),
         };
         Ok((Self { number, route }, kind, rest))
     }
 }
 
+// What is written out in full is rare: it stays out of line, so that the tagged form is short.
+
+#[inline(never)]
 fn write_introduction(to: &Introduction, writer: &mut Writer<'_>) -> Option<()> {
     writer.put(&to.cluster.0.to_le_bytes())?;
     writer.put(&to.epoch.0.to_le_bytes())?;
@@ -165,10 +158,29 @@ fn write_introduction(to: &Introduction, writer: &mut Writer<'_>) -> Option<()> 
     writer.put(&to.to.incarnation.0.to_le_bytes())
 }
 
+#[inline(never)]
 fn write_client(client: &ClientRoute, writer: &mut Writer<'_>) -> Option<()> {
     writer.put(&client.cluster.0.to_le_bytes())?;
     writer.put(&client.epoch.0.to_le_bytes())?;
     writer.put(&client.client.0.to_le_bytes())
+}
+
+#[inline(never)]
+fn read_full(bytes: &[u8], tag: u64) -> Result<(Route, &[u8]), DecodeError> {
+    let (introduction, rest) = read_introduction(bytes).ok_or(DecodeError::TooShort)?;
+    if introduction.tag() != tag {
+        return Err(DecodeError::Tag);
+    }
+    Ok((Route::Full(introduction), rest))
+}
+
+#[inline(never)]
+fn read_client(bytes: &[u8], tag: u64) -> Result<(Route, &[u8]), DecodeError> {
+    let (client, rest) = read_client_route(bytes).ok_or(DecodeError::TooShort)?;
+    if client.tag() != tag {
+        return Err(DecodeError::Tag);
+    }
+    Ok((Route::Client(client), rest))
 }
 
 fn read_introduction(bytes: &[u8]) -> Option<(Introduction, &[u8])> {
@@ -179,7 +191,7 @@ fn read_introduction(bytes: &[u8]) -> Option<(Introduction, &[u8])> {
     Some((Introduction { cluster: ClusterId(cluster), epoch: Epoch(epoch), from, to }, rest))
 }
 
-fn read_client(bytes: &[u8]) -> Option<(ClientRoute, &[u8])> {
+fn read_client_route(bytes: &[u8]) -> Option<(ClientRoute, &[u8])> {
     let (cluster, rest) = read_u64(bytes)?;
     let (epoch, rest) = read_u64(rest)?;
     let (client, rest) = read_u64(rest)?;

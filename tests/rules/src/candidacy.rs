@@ -307,7 +307,8 @@ pub fn a_new_leader_believes_nothing_of_its_followers() {
 /// PITFALLS 18: time-outs of one range of two ticks still elect.
 pub fn a_range_of_two_ticks_still_elects() {
     for seed in 0..8 {
-        let mut network = Network::<3>::blank_timed(seed, Ticks(30), Ticks(32));
+        let mut network = Network::<3>::new(seed);
+        network.start_timed(Ticks(30), Ticks(32));
         network.settle();
         let leader = network.leader().expect("it has settled");
         network.isolate(leader);

@@ -1,7 +1,7 @@
 //! When an entry is committed (figure 2, "leaders"; sections 5.3 and 5.4).
 
 use crate::harness::{
-    Bench, FIVE, FOUR, HEARTBEAT, Large, Network, ONE, Sent, THREE, at, heartbeat, matched,
+    Bench, FIVE, FOUR, HEARTBEAT, Large, Network, ONE, Sent, THREE, at, heartbeat, matched, voters,
 };
 
 /// Section 5.3: "a log entry is committed once the leader that created the entry has replicated it
@@ -46,6 +46,17 @@ pub fn an_entry_of_an_earlier_term_is_not_committed_by_counting() {
         bench.answers(peer, matched(3, number, 4));
     }
     assert!(bench.has_applied(at(1, 2)) && bench.has_applied(at(2, 3)), "now they all are");
+}
+
+/// Unlike section 5.4.2, what *every* member has acknowledged in this term is committed, whatever its
+/// term: no later leader can lack it. A log too full for an entry of the own term gets free by that.
+pub fn an_entry_of_an_earlier_term_that_every_member_has_is_committed() {
+    let (mut bench, sent) = Bench::new_leader(&[1, 1, 2]);
+    let number = |peer| sent.append_number_to(peer).expect("the leader speaks");
+    bench.answers(ONE, matched(3, number(ONE), 3));
+    assert_eq!(bench.raft.commit().0, 0, "two of three");
+    bench.answers(THREE, matched(3, number(THREE), 3));
+    assert_eq!(bench.raft.commit().0, 3);
 }
 
 /// Figure 2, leaders: the N that is committed is one that *a majority* of matchIndex has reached, so
@@ -100,7 +111,8 @@ pub fn half_of_an_even_cluster_is_no_majority() {
 /// Section 5.4.3, leader completeness: what is committed is in the log of every later leader.
 pub fn a_committed_entry_survives_its_leader() {
     for seed in 20..26 {
-        let mut network = Network::<3>::formed(seed);
+        let mut network = Network::<3>::new(seed);
+        network.form();
         let leader = network.leader().expect("it has settled");
         // One follower hears nothing of it.
         network.cut(leader, (leader + 1) % 3);
@@ -118,7 +130,8 @@ pub fn a_committed_entry_survives_its_leader() {
 
 /// Section 5.3: an entry that was not committed may be replaced, and then nobody applies it.
 pub fn an_uncommitted_entry_of_a_deposed_leader_is_replaced() {
-    let mut network = Network::<3>::formed(27);
+    let mut network = Network::<3>::new(27);
+    network.form();
     let old = network.leader().expect("it has settled");
     network.isolate(old);
     let lost = network.propose(b"lost");
@@ -182,7 +195,8 @@ pub fn a_follower_keeps_what_another_may_lack() {
 
 /// DESIGN 3: a 4 KiB log serves a working member, because what all hold is dropped.
 pub fn a_log_of_four_kibibytes_serves_a_thousand_commands() {
-    let mut bench = Bench::<Large>::sized(3, 1, None, &[1]);
+    let mut memory = Large::fresh();
+    let mut bench = Bench::stored(&mut memory, voters(3), 1, None, &[1]);
     bench.disk.is_forgetful = true;
     bench.get_elected();
     for count in 0..1_000_u64 {
@@ -205,8 +219,9 @@ pub fn a_log_of_four_kibibytes_serves_a_thousand_commands() {
 }
 
 /// The same with all three nodes and the followers' own logs.
-pub fn logs_of_one_kibibyte_serve_three_nodes_for_a_thousand_commands() {
-    let mut network = Network::<3>::formed(28);
+pub fn logs_of_640_bytes_serve_three_nodes_for_a_thousand_commands() {
+    let mut network = Network::<3>::new(28);
+    network.form();
     for node in &mut network.nodes {
         node.disk.is_forgetful = true;
     }

@@ -308,7 +308,8 @@ pub fn a_single_node_leads_again_after_a_restart() {
 /// DESIGN 8.3: three blank nodes form one epoch.
 pub fn blank_nodes_form_one_epoch_and_elect() {
     for seed in 40..44 {
-        let network = Network::<3>::formed(seed);
+        let mut network = Network::<3>::new(seed);
+        network.form();
         let epoch = network.nodes[0].disk.hard.epoch;
         assert_ne!(epoch, Epoch(0));
         assert!(network.nodes.iter().all(|node| node.disk.hard.epoch == epoch));
@@ -319,7 +320,8 @@ pub fn blank_nodes_form_one_epoch_and_elect() {
 /// The same through loss, duplicates and reordering.
 pub fn blank_nodes_form_one_epoch_through_loss() {
     for seed in 44..48 {
-        let mut network = Network::<3>::blank(seed);
+        let mut network = Network::<3>::new(seed);
+        network.start();
         (network.loss_percent, network.double_percent, network.late_percent) = (20, 20, 30);
         network.pass(Ticks(10 * ELECTION_MAX.0));
         (network.loss_percent, network.double_percent, network.late_percent) = (0, 0, 0);
@@ -333,7 +335,8 @@ pub fn blank_nodes_form_one_epoch_through_loss() {
 /// cluster of their own.
 pub fn two_of_three_never_form() {
     for missing in 0..3 {
-        let mut network = Network::<3>::blank(48);
+        let mut network = Network::<3>::new(48);
+        network.start();
         network.stop(missing);
         network.pass(Ticks(30 * ELECTION_MAX.0));
         assert!(network.running().all(|node| node.raft.role() == RoleName::Blank));

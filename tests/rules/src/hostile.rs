@@ -320,7 +320,8 @@ pub fn terms_of_any_size_are_kept() {
 /// PITFALLS 23: what was said once may be said again, minutes later and in any order. The replay of
 /// a whole history changes nothing.
 pub fn a_replayed_history_changes_nothing() {
-    let mut network = Network::<3, 40>::blank(50);
+    let mut network = Network::<3, 40>::new(50);
+    network.start();
     network.is_keeping = true;
     network.settle();
     for count in 0..4_u8 {
@@ -352,7 +353,7 @@ pub fn a_datagram_to_the_life_before_is_dropped() {
     let mut first = Bench::blank(3);
     let run = first.run(1, &[1]);
     let old = first.introduction(ONE);
-    let mut second: Bench = Bench::blank_sized(3, TWO, 2);
+    let mut second = Bench::blank_sized(3, TWO, 2);
     assert_ne!(first.raft.member(), second.raft.member());
     let header = Header { number: 1, route: Route::Full(old) };
     let message = append(1, coracle::EntryId::default(), 0, run.bytes());

@@ -1,11 +1,11 @@
 //! How a blank node comes into an epoch, and stays in it (DESIGN 8.1, 8.4).
 
 use coracle::wire::{Header, Introduction, Route};
-use coracle::{EntryId, EntryKind, Epoch, Incarnation, NodeId, RoleName, Term, Ticks};
+use coracle::{EntryId, EntryKind, Epoch, Incarnation, NodeId, RoleName, Term};
 
 use crate::harness::{
-    Bench, ELECTION_MAX, ELECTION_MIN, HEARTBEAT, ONE, Run, Sent, THREE, append, at, granted,
-    member, pre_vote, refused, vote,
+    Bench, ELECTION_MAX, HEARTBEAT, ONE, Run, Sent, THREE, append, at, granted, heartbeat, member,
+    pre_vote, refused, vote,
 };
 
 /// DESIGN 8.4: "BLANK grants pre-votes, changing nothing".
@@ -127,8 +127,9 @@ pub fn a_peer_is_addressed_in_full_until_it_has_answered() {
 
 /// DESIGN 9: a candidate begins anew: who was started again may not know the tag any more.
 pub fn a_candidate_addresses_everybody_in_full() {
-    let mut bench = Bench::leader(&[1]);
-    bench.pass_unseen(Ticks(2 * ELECTION_MIN.0));
+    let mut bench = Bench::follower(&[1]);
+    let sent = bench.answers(ONE, heartbeat(1, at(1, 1), 1));
+    assert_eq!(address(&sent, ONE), Route::Tagged(link(&bench, ONE).tag()));
     let sent = bench.campaign();
     for peer in [ONE, THREE] {
         assert_eq!(address(&sent, peer), Route::Full(link(&bench, peer)));

@@ -116,7 +116,8 @@ pub fn answers_of_an_earlier_term_keep_no_leader_in_office() {
 /// Thesis 9.6: a node that was cut off comes back with the term that it left with, and disturbs
 /// nobody.
 pub fn a_node_that_was_cut_off_does_not_depose_the_leader() {
-    let mut network = Network::<3>::formed(5);
+    let mut network = Network::<3>::new(5);
+    network.form();
     let leader = network.leader().expect("it has settled");
     let term = network.highest_term();
     let lost = (leader + 1) % 3;
@@ -133,7 +134,8 @@ pub fn a_node_that_was_cut_off_does_not_depose_the_leader() {
 /// still comes back: the leader takes its term, and somebody is elected.
 pub fn a_node_stuck_in_a_higher_term_is_freed() {
     let log: &[u64] = &[1, 1];
-    let mut network = Network::<3>::recovered(3, [(1, log), (1, log), (9, &[1])]);
+    let mut network = Network::<3>::new(3);
+    network.start_from([(1, log), (1, log), (9, &[1])]);
     network.isolate(2);
     network.settle_among(&[0, 1]);
     network.heal();
@@ -147,7 +149,8 @@ pub fn a_node_stuck_in_a_higher_term_is_freed() {
 pub fn two_cohorts_of_different_terms_elect() {
     let (long, short): (&[u64], &[u64]) = (&[1, 2, 2], &[1]);
     let saved = [(2, long), (2, long), (7, short), (7, short), (7, short)];
-    let mut network = Network::<5>::recovered(4, saved);
+    let mut network = Network::<5>::new(4);
+    network.start_from(saved);
     network.stop(4);
     network.settle();
     let leader = network.leader().expect("it has settled");
@@ -157,7 +160,8 @@ pub fn two_cohorts_of_different_terms_elect() {
 /// PITFALLS 15: in the bridge, two pairs are joined by one node only. It elects, and the leader of
 /// a pair that cannot see a quorum does not hold its neighbours.
 pub fn the_bridge_of_five_elects_a_leader() {
-    let mut network = Network::<5>::formed(6);
+    let mut network = Network::<5>::new(6);
+    network.form();
     let old = network.leader().expect("it has settled");
     // The bridge is somebody else; the old leader is on one bank.
     let bridge = (old + 1) % 5;
@@ -184,7 +188,8 @@ pub fn the_bridge_of_five_elects_a_leader() {
 /// leads, and the ends, which do not hear it, depose nobody.
 pub fn the_chain_of_five_elects_a_leader_that_stays() {
     for seed in [7, 8] {
-        let mut network = Network::<5>::formed(seed);
+        let mut network = Network::<5>::new(seed);
+        network.form();
         for one in 0..5_usize {
             (0..5)
                 .filter(|other| one.abs_diff(*other) > 1)
@@ -202,7 +207,8 @@ pub fn the_chain_of_five_elects_a_leader_that_stays() {
 /// PITFALLS 15: in the star only one node has a quorum. The leader that lost its own falls silent,
 /// or the hub would hear it and never campaign.
 pub fn the_hub_of_a_star_of_five_is_elected() {
-    let mut network = Network::<5>::formed(10);
+    let mut network = Network::<5>::new(10);
+    network.form();
     let old = network.leader().expect("it has settled");
     let hub = (old + 1) % 5;
     for one in (0..5).filter(|one| *one != hub) {
@@ -215,7 +221,8 @@ pub fn the_hub_of_a_star_of_five_is_elected() {
 
 /// PITFALLS 15: a leader that is heard by one node and hears nobody releases it.
 pub fn a_leader_that_hears_nobody_releases_who_hears_it() {
-    let mut network = Network::<3>::formed(9);
+    let mut network = Network::<3>::new(9);
+    network.form();
     let old = network.leader().expect("it has settled");
     for other in (0..3).filter(|other| *other != old) {
         network.cut_one_way(other, old);

@@ -27,4 +27,4 @@ pub mod wire;
 
 mod list;
 
-pub use list::RULES;
+pub use list::{RULES, chapters};

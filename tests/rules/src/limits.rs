@@ -6,8 +6,8 @@ use coracle::{
 };
 
 use crate::harness::{
-    Bench, CLUSTER, DATAGRAM, Fresh, HEARTBEAT, Large, MEMBERS, ONE, Random, Run, Sent, Small,
-    THREE, TWO, append, at, configuration, entries, member, options, others, timing, voters,
+    Bench, CLUSTER, DATAGRAM, HEARTBEAT, Large, MEMBERS, ONE, Random, Run, Sent, Small, THREE, TWO,
+    append, at, configuration, entries, member, options, others, timing, voters,
 };
 
 /// PITFALLS 20: a full log refuses a command, and nothing has changed.
@@ -97,7 +97,8 @@ pub fn the_smallest_member_decides_what_is_too_large() {
         let mut voters = voters(3);
         voters.iter_mut().for_each(|voter| voter.datagram = 1200);
         voters[2].datagram = datagram;
-        let mut bench = Bench::stored(Large::fresh(), voters, 1, None, &[1]);
+        let mut memory = Large::fresh();
+        let mut bench = Bench::stored(&mut memory, voters, 1, None, &[1]);
         bench.lead();
         match bench.raft.propose(&[7; 1200]) {
             Err(ProposeError::TooLarge { limit }) => limit,

@@ -64,6 +64,7 @@ macro_rules! for_each_rule {
                 an_entry_is_committed_once_a_majority_has_it,
                 an_entry_commits_all_before_it,
                 an_entry_of_an_earlier_term_is_not_committed_by_counting,
+                an_entry_of_an_earlier_term_that_every_member_has_is_committed,
                 the_commit_index_is_what_a_majority_has_reached,
                 a_command_is_applied_only_when_it_is_committed,
                 half_of_an_even_cluster_is_no_majority,
@@ -74,7 +75,7 @@ macro_rules! for_each_rule {
                 a_leader_keeps_what_a_follower_lacks,
                 a_follower_keeps_what_another_may_lack,
                 a_log_of_four_kibibytes_serves_a_thousand_commands,
-                logs_of_one_kibibyte_serve_three_nodes_for_a_thousand_commands,
+                logs_of_640_bytes_serve_three_nodes_for_a_thousand_commands,
             ];
             formation: [
                 a_blank_node_asks_all_others_who_they_are,
@@ -276,6 +277,7 @@ macro_rules! for_each_rule {
                 a_damaged_snapshot_is_refused,
                 a_full_table_of_requests_says_busy,
                 the_requests_of_a_deposed_leader_are_answered,
+                a_request_whose_entry_was_replaced_is_not_told_as_applied,
                 a_follower_names_the_leader_to_a_client,
                 a_query_is_answered_on_every_node,
                 a_malformed_command_is_refused,
@@ -359,6 +361,18 @@ macro_rules! list {
         pub const RULES: &[(&str, &str, fn())] = &[
             $($((stringify!($chapter), stringify!($rule), crate::$chapter::$rule),)*)*
         ];
+
+        /// The rules of each chapter with their names, for who has no room for all of them at once:
+        /// what is not called is not linked.
+        pub mod chapters {
+            $(
+                /// The rules of this chapter.
+                #[must_use]
+                pub const fn $chapter() -> &'static [(&'static str, fn())] {
+                    &[$((stringify!($rule), crate::$chapter::$rule),)*]
+                }
+            )*
+        }
     };
 }
 

@@ -327,7 +327,8 @@ pub fn a_read_without_a_leader_is_refused() {
 
 /// Thesis 6.4: "stale" is what a leader that was cut off would answer, so it answers nothing.
 pub fn a_leader_that_is_cut_off_answers_no_read() {
-    let mut network = Network::<3>::formed(30);
+    let mut network = Network::<3>::new(30);
+    network.form();
     let old = network.leader().expect("it has settled");
     network.isolate(old);
     let read = network.nodes[old].raft.read().expect("it believes to lead");
@@ -340,7 +341,8 @@ pub fn a_leader_that_is_cut_off_answers_no_read() {
 /// Thesis 6.4, on every node and with loss: a read sees every command committed before it was asked
 /// for.
 pub fn a_read_on_any_node_sees_all_that_was_committed() {
-    let mut network = Network::<3>::formed(31);
+    let mut network = Network::<3>::new(31);
+    network.form();
     (network.loss_percent, network.double_percent, network.late_percent) = (10, 10, 20);
     let mut answered = 0;
     for count in 0..30_u64 {

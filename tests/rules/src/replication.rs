@@ -6,7 +6,7 @@ use coracle::{EntryKind, ProposeError, RoleName, Term, Ticks};
 
 use crate::harness::{
     Bench, FIVE, FOUR, HEARTBEAT, Large, Network, ONE, Persisting, Sent, THREE, at, entries,
-    matched, mismatch,
+    matched, mismatch, voters,
 };
 
 /// Figure 2, leaders: "if command received from client: append entry to local log"; "if last log
@@ -236,7 +236,8 @@ pub fn a_datagram_heals_the_loss_of_the_one_before() {
 
 /// DESIGN 6: no more bytes than the window are on their way to a follower.
 pub fn what_is_in_flight_keeps_to_the_window() {
-    let mut bench = Bench::<Large>::sized(3, 1, None, &[1]);
+    let mut memory = Large::fresh();
+    let mut bench = Bench::stored(&mut memory, voters(3), 1, None, &[1]);
     bench.disk.is_forgetful = true;
     bench.lead();
     let (mut proposed, mut bytes) = (0, 0);
@@ -261,8 +262,8 @@ pub fn a_full_window_opens_with_an_acknowledgement() {
     let mut bench = Bench::leader(&[1]);
     bench.disk.is_forgetful = true;
     let mut all = Sent::new();
-    for _command in 0..5 {
-        bench.propose(&[7; 100]);
+    for _command in 0..7 {
+        bench.propose(&[7; 60]);
         let sent = bench.drive();
         sent.datagrams().for_each(|datagram| all.push(datagram.to, datagram.bytes));
     }
@@ -276,8 +277,8 @@ pub fn a_full_window_opens_with_an_acknowledgement() {
 pub fn a_full_window_holds_no_heartbeat_back() {
     let mut bench = Bench::leader(&[1]);
     bench.disk.is_forgetful = true;
-    for _command in 0..5 {
-        bench.propose(&[7; 100]);
+    for _command in 0..7 {
+        bench.propose(&[7; 60]);
         bench.drive();
     }
     for _beat in 0..3 {
@@ -312,7 +313,8 @@ pub fn the_commit_index_rides_on_the_next_heartbeat() {
 
 /// DESIGN 6; ANCHORS: an append to and an answer from each of two followers.
 pub fn a_lone_command_costs_four_peer_messages() {
-    let mut network = Network::<3>::formed(12);
+    let mut network = Network::<3>::new(12);
+    network.form();
     network.propose(b"warm");
     network.deliver();
     // Not at the moment of a heartbeat.
@@ -345,7 +347,8 @@ pub fn a_leader_removes_nothing_from_its_log() {
 
 /// Section 5.3: a follower that is behind is brought up to date while the others go on.
 pub fn a_follower_that_was_down_catches_up() {
-    let mut network = Network::<3>::formed(13);
+    let mut network = Network::<3>::new(13);
+    network.form();
     let leader = network.leader().expect("it has settled");
     let lost = (leader + 1) % 3;
     network.isolate(lost);
@@ -363,7 +366,8 @@ pub fn a_follower_that_was_down_catches_up() {
 /// DESIGN 6; PITFALLS 5: with loss, duplicates and reordering everything still arrives, and every
 /// node applies the same.
 pub fn commands_arrive_through_loss_duplication_and_reordering() {
-    let mut network = Network::<3>::formed(14);
+    let mut network = Network::<3>::new(14);
+    network.form();
     network.nodes.iter_mut().for_each(|node| node.disk.is_forgetful = true);
     (network.loss_percent, network.double_percent, network.late_percent) = (20, 20, 30);
     let mut done = 0;

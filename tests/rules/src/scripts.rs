@@ -44,7 +44,8 @@ pub fn figure_7_f_follower_with_many_other_entries_is_repaired() {
 
 /// The leader of term 8 brings a follower to its log, byte for byte.
 fn figure_7(term: u64, follower: &[u64]) {
-    let mut network = Network::<3>::recovered(7, [(7, LEADER), (7, LEADER), (term, follower)]);
+    let mut network = Network::<3>::new(7);
+    network.start_from([(7, LEADER), (7, LEADER), (term, follower)]);
     // The third is not there while the first is elected by the second.
     network.isolate(2);
     elect(&mut network, 0);

@@ -12,7 +12,8 @@ use crate::harness::{DATAGRAM, ELECTION_MAX, HEARTBEAT};
 /// Thesis 6.3: a command takes effect once, however often it is sent, and each copy is answered
 /// alike.
 pub fn a_retried_command_takes_effect_once() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let session = desk.open(7);
     let first = desk.commands(7, session, 1, 5);
     assert!(matches!(first, Some(Told::Applied(_, 5))));
@@ -25,7 +26,8 @@ pub fn a_retried_command_takes_effect_once() {
 
 /// The same for copies that come before the first has taken effect: one entry, one answer.
 pub fn a_command_that_is_sent_again_while_it_waits_is_one_entry() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let session = desk.open(7);
     desk.nodes[0].storage_mut().mode = Mode::Later;
     for _copy in 0..3 {
@@ -41,7 +43,8 @@ pub fn a_command_that_is_sent_again_while_it_waits_is_one_entry() {
 /// And for copies that are two entries of the log, as when two leaders took it: the second has no
 /// effect, on any node.
 pub fn a_command_that_is_in_the_log_twice_takes_effect_once() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let session = desk.open(7);
     desk.nodes[0].storage_mut().mode = Mode::Later;
     desk.ask(0, 7, command(session, 1, &[10]));
@@ -62,7 +65,8 @@ pub fn a_command_that_is_in_the_log_twice_takes_effect_once() {
 
 /// Thesis 6.3: a late copy of a command before the last one changes nothing.
 pub fn a_late_copy_of_an_earlier_command_changes_nothing() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let session = desk.open(7);
     desk.commands(7, session, 1, 5);
     desk.commands(7, session, 2, 6);
@@ -73,7 +77,8 @@ pub fn a_late_copy_of_an_earlier_command_changes_nothing() {
 
 /// PITFALLS 21: a client whose session was closed is told so; its command is not run.
 pub fn a_command_in_a_closed_session_is_not_run() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let first = desk.open(1);
     desk.commands(1, first, 1, 5);
     for client in 2..=1 + u64::try_from(SESSIONS).expect("a few") {
@@ -87,7 +92,8 @@ pub fn a_command_in_a_closed_session_is_not_run() {
 
 /// PITFALLS 20, 21: the table is full, so the session that was silent longest goes.
 pub fn the_session_that_was_silent_longest_is_closed() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let (one, two) = (desk.open(1), desk.open(2));
     desk.commands(1, one, 1, 5);
     desk.open(3);
@@ -97,7 +103,8 @@ pub fn the_session_that_was_silent_longest_is_closed() {
 
 /// Thesis 6.3: a client that asks twice for a session, because the answer was lost, gets one.
 pub fn a_client_that_opens_twice_has_one_session() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let first = desk.open(1);
     assert_eq!(desk.open(1), first);
     let other = desk.open(2);
@@ -107,14 +114,16 @@ pub fn a_client_that_opens_twice_has_one_session() {
 
 /// A session that was never opened does not exist.
 pub fn a_command_in_an_unknown_session_is_not_run() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     assert_eq!(desk.commands(1, SessionId(999), 1, 5), Some(Told::Expired));
     assert_eq!(desk.sum(0), 0);
 }
 
 /// DESIGN 8.12: epochs are worlds of their own: a session of another one is none here.
 pub fn a_command_of_another_epoch_is_not_run() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let session = desk.open(1);
     desk.epoch = Epoch(desk.epoch.0 ^ 1);
     assert_eq!(desk.commands(1, session, 1, 5), Some(Told::Expired));
@@ -123,7 +132,8 @@ pub fn a_command_of_another_epoch_is_not_run() {
 
 /// PITFALLS 21: sessions, answers and state are the same on every node, and so are their bytes.
 pub fn sessions_and_state_are_the_same_on_every_node() {
-    let mut desk = Desk::<3>::formed();
+    let mut desk = Desk::<3>::new();
+    desk.form();
     for client in 1..5 {
         let session = desk.open(client);
         assert!(matches!(desk.commands(client, session, 1, 5), Some(Told::Applied(..))));
@@ -142,7 +152,8 @@ pub fn sessions_and_state_are_the_same_on_every_node() {
 
 /// Thesis 6.3: a new leader knows what the old one has answered.
 pub fn a_retry_at_the_next_leader_takes_no_effect_again() {
-    let mut desk = Desk::<3>::formed();
+    let mut desk = Desk::<3>::new();
+    desk.form();
     let session = desk.open(7);
     let first = desk.commands(7, session, 1, 5);
     desk.pass(HEARTBEAT);
@@ -156,12 +167,14 @@ pub fn a_retry_at_the_next_leader_takes_no_effect_again() {
 
 /// Thesis 6.3: sessions are in the snapshot: who starts from it answers a retry, too.
 pub fn a_snapshot_has_the_sessions() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let session = desk.open(7);
     let first = desk.commands(7, session, 1, 5);
     let mut bytes: heapless::Vec<u8, 256> = heapless::Vec::new();
     desk.nodes[0].snapshot(&mut bytes).expect("a small state");
-    let mut other = Desk::<1>::formed();
+    let mut other = Desk::<1>::new();
+    other.form();
     other.nodes[0].restore(&mut &bytes[..]).expect("a sound snapshot");
     assert_eq!(other.commands(7, session, 1, 5), first);
     assert_eq!(other.sum(0), 5);
@@ -172,7 +185,8 @@ pub fn a_snapshot_has_the_sessions() {
 
 /// What is no snapshot is refused, and leaves no sessions behind.
 pub fn a_damaged_snapshot_is_refused() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let session = desk.open(7);
     desk.commands(7, session, 1, 5);
     let mut bytes: heapless::Vec<u8, 256> = heapless::Vec::new();
@@ -186,7 +200,8 @@ pub fn a_damaged_snapshot_is_refused() {
 /// PITFALLS 20: the table of waiting requests is full: "busy", and nothing happened; it works again
 /// when there is room.
 pub fn a_full_table_of_requests_says_busy() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let (one, two) = (desk.open(1), desk.open(2));
     desk.nodes[0].storage_mut().mode = Mode::Later;
     desk.ask(0, 1, command(one, 1, &[10]));
@@ -206,7 +221,8 @@ pub fn a_full_table_of_requests_says_busy() {
 /// PITFALLS 20: a request whose entry was replaced is answered, and gives its place in the table
 /// back, also when the log of the next leader is shorter.
 pub fn the_requests_of_a_deposed_leader_are_answered() {
-    let mut desk = Desk::<3>::formed();
+    let mut desk = Desk::<3>::new();
+    desk.form();
     let sessions = [desk.open(1), desk.open(2)];
     desk.pass(HEARTBEAT);
     let old = desk.leader().expect("it is formed");
@@ -232,9 +248,39 @@ pub fn the_requests_of_a_deposed_leader_are_answered() {
     assert!(matches!(told, Some(Told::Answered(_, 0))), "{told:?} after {answered} answers");
 }
 
+/// Section 8: an answer is for the entry that was proposed, not for whatever stands there now.
+pub fn a_request_whose_entry_was_replaced_is_not_told_as_applied() {
+    let mut desk = Desk::<3>::new();
+    desk.form();
+    let (one, two) = (desk.open(1), desk.open(2));
+    desk.pass(HEARTBEAT);
+    let old = desk.leader().expect("it is formed");
+    // The next leader's first entry stands where the first of these is, its command at the second.
+    desk.is_cut[old] = true;
+    desk.ask(old, 3, Want::Open);
+    desk.ask(old, 1, command(one, 1, &[10]));
+    desk.run();
+    let lost = desk.nodes[old].raft().last();
+    desk.is_down[old] = true;
+    desk.pass(Ticks(4 * ELECTION_MAX.0));
+    desk.mail.clear();
+    assert!(matches!(desk.commands(2, two, 1, 7), Some(Told::Applied(entry, 7))
+        if entry.index == lost.index && entry.term > lost.term));
+    // It was paused and still believes to lead when it hears of all that at once.
+    (desk.is_cut[old], desk.is_down[old]) = (false, false);
+    for _tick in 0..3 * HEARTBEAT.0 {
+        (0..3).filter(|place| *place != old).for_each(|place| desk.nodes[place].tick(Ticks(1)));
+        while let Some(told) = desk.told() {
+            assert!(!matches!(told, Told::Applied(..) | Told::Opened(_)), "{told:?}");
+        }
+    }
+    assert_eq!(desk.sum(old), 7);
+}
+
 /// SEEDS 4: a node that does not lead says who does, and nothing happened.
 pub fn a_follower_names_the_leader_to_a_client() {
-    let mut desk = Desk::<3>::formed();
+    let mut desk = Desk::<3>::new();
+    desk.form();
     let leader = desk.leader().expect("it is formed");
     let last = desk.nodes[leader].raft().last();
     desk.ask((leader + 1) % 3, 7, Want::Open);
@@ -245,7 +291,8 @@ pub fn a_follower_names_the_leader_to_a_client() {
 
 /// Thesis 6.4: a query is answered on any node, with all that was committed before.
 pub fn a_query_is_answered_on_every_node() {
-    let mut desk = Desk::<3>::formed();
+    let mut desk = Desk::<3>::new();
+    desk.form();
     let session = desk.open(7);
     desk.commands(7, session, 1, 5);
     for place in 0..3 {
@@ -257,7 +304,8 @@ pub fn a_query_is_answered_on_every_node() {
 
 /// What is no command of the state machine is refused for good and leaves no entry.
 pub fn a_malformed_command_is_refused() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let session = desk.open(7);
     let last = desk.nodes[0].raft().last();
     for bytes in [&[][..], &[0x80], &[10, 0], &[0xff; 9]] {
@@ -271,7 +319,8 @@ pub fn a_malformed_command_is_refused() {
 
 /// PITFALLS 24: no answer is longer than its question; who wants a long one pads.
 pub fn no_answer_is_longer_than_its_question() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let session = desk.open(7);
     for want in [Want::Open, command(session, 1, &[10]), Want::Query { query: &[0] }, Want::Status]
     {
@@ -289,7 +338,8 @@ pub fn no_answer_is_longer_than_its_question() {
 
 /// PITFALLS 24, from the other side: who is refused for that learns how much to pad, and gets it.
 pub fn a_padded_request_gets_the_long_answer() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let length = desk.ask_padded(0, 9, Want::Status, 30);
     let needed = match desk.told() {
         Some(Told::Refused(Refusal::AnswerLongerThanRequest(needed))) => needed,
@@ -304,7 +354,8 @@ pub fn a_padded_request_gets_the_long_answer() {
 
 /// DESIGN 9: a client of another cluster is not answered.
 pub fn a_client_of_another_cluster_is_not_answered() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let route =
         ClientRoute { cluster: coracle::ClusterId(1), epoch: Epoch(0), client: ClientId(1) };
     let header = Header { number: 1, route: Route::Client(route) };
@@ -318,7 +369,8 @@ pub fn a_client_of_another_cluster_is_not_answered() {
 /// A node's own command, outside any session, is applied once and told with the entry that was
 /// promised.
 pub fn a_nodes_own_command_is_applied_and_told() {
-    let mut desk = Desk::<3>::formed();
+    let mut desk = Desk::<3>::new();
+    desk.form();
     let leader = desk.leader().expect("it is formed");
     let entry = desk.nodes[leader].propose(&5).expect("it leads");
     desk.pass(HEARTBEAT);
@@ -332,7 +384,8 @@ pub fn a_nodes_own_command_is_applied_and_told() {
 
 /// DESIGN 4: "a storage error ends the node: it never goes on after a failed write".
 pub fn a_storage_error_ends_the_node() {
-    let mut desk = Desk::<3>::formed();
+    let mut desk = Desk::<3>::new();
+    desk.form();
     let leader = desk.leader().expect("it is formed");
     let node = &mut desk.nodes[leader];
     node.storage_mut().mode = Mode::Fails;
@@ -356,7 +409,8 @@ pub fn a_storage_error_ends_the_node() {
 
 /// A buffer that is too small is no failure of the node.
 pub fn a_small_buffer_is_an_error_and_no_end() {
-    let mut desk = Desk::<1>::formed();
+    let mut desk = Desk::<1>::new();
+    desk.form();
     let node = &mut desk.nodes[0];
     node.propose(&5).expect("it leads");
     let error = node.poll(&mut [0; DATAGRAM - 1]).expect_err("the buffer is too small");
@@ -367,7 +421,8 @@ pub fn a_small_buffer_is_an_error_and_no_end() {
 
 /// DESIGN 3: the log makes room for itself, so that a small one serves for ever.
 pub fn a_small_log_serves_clients_for_ever() {
-    let mut desk = Desk::<3>::formed();
+    let mut desk = Desk::<3>::new();
+    desk.form();
     let session = desk.open(7);
     for sequence in 1..300 {
         let told = desk.commands(7, session, sequence, 1);

@@ -40,9 +40,10 @@ pub fn nothing_happens_before_the_next_timeout() {
 
 /// DESIGN 5: tickless or at a fixed rate, the same happens at the same time.
 pub fn a_tickless_driver_sees_what_a_ticking_one_sees() {
-    for mut start in [Bench::follower(&[1]), Bench::leader(&[1]), Bench::blank(3)] {
-        start.drive();
-        let (mut ticking, mut tickless) = (start.clone(), start);
+    for start in [|| Bench::follower(&[1]), || Bench::leader(&[1]), || Bench::blank(3)] {
+        let (mut ticking, mut tickless) = (start(), start());
+        ticking.drive();
+        tickless.drive();
         let mut slept = 0;
         for now in 1..=3 * ELECTION_MAX.0 {
             ticking.raft.tick(Ticks(1));
@@ -65,7 +66,8 @@ pub fn a_tickless_driver_sees_what_a_ticking_one_sees() {
 /// PITFALLS 17: time ends at its limit; it does not begin again, or whatever is due would wait for
 /// as long as it has lasted.
 pub fn time_does_not_wrap() {
-    for mut bench in [Bench::follower(&[1]), Bench::leader(&[1]), Bench::blank(3)] {
+    for start in [|| Bench::follower(&[1]), || Bench::leader(&[1]), || Bench::blank(3)] {
+        let mut bench = start();
         for span in [u64::MAX - 100, 50, 60, u64::MAX, u64::MAX] {
             bench.raft.tick(Ticks(span));
             let sent = bench.drive();
@@ -95,7 +97,7 @@ pub fn a_leader_that_was_paused_asks_for_its_quorum() {
 
 /// The times may be as long as a number goes.
 pub fn timeouts_of_any_length_are_kept() {
-    use crate::harness::{Fresh, MEMBERS, Small};
+    use crate::harness::{MEMBERS, Small};
     use coracle::{Checksum, Raft, Timing};
     let mut options = crate::harness::options(crate::harness::TWO);
     options.timing = Timing {

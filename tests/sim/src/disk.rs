@@ -1,6 +1,10 @@
 //! A node's disk. What was written becomes durable some time later; what was not yet is lost in a
 //! crash, from an arbitrary record on, and that record may be torn.
 
+mod durable;
+
+pub use durable::{Durable, Snapshot};
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -38,6 +42,9 @@ pub struct Disk {
 pub struct Habits {
     /// How many writes in a thousand are done when they return; the others are done later.
     pub at_once: u64,
+    /// Whether the hard state is written before the entries, or else behind them: then entries may
+    /// survive whose term the hard state does not know.
+    pub hard_first: bool,
     /// Whether saving a snapshot waits for everything written before it.
     pub snapshot_is_barrier: bool,
     /// How many writes in a thousand fail.
@@ -72,33 +79,6 @@ pub enum DiskError {
     Refused,
 }
 
-/// What is on the medium.
-#[derive(Clone, Debug, Default)]
-pub struct Durable {
-    /// The hard state, if it was ever written.
-    pub hard: Option<HardState>,
-    /// The snapshot, if there is one.
-    pub snapshot: Option<Snapshot>,
-    /// The entries behind the snapshot, without a gap.
-    entries: Vec<Known>,
-    /// Their bytes, and where each of them ends.
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-/// A snapshot, and where the entries go on that must be kept beside it.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    /// The last entry that is applied in it.
-    pub applied: EntryId,
-    /// The entry before the first one kept.
-    pub base: EntryId,
-    /// The members at that entry, encoded.
-    pub members: Vec<u8>,
-    /// What the node saved.
-    pub contents: Vec<u8>,
-}
-
 #[derive(Debug)]
 struct Record {
     receipt: Option<Receipt>,
@@ -108,12 +88,6 @@ struct Record {
 }
 
 impl Disk {
-    /// An empty disk.
-    #[must_use]
-    pub fn new(habits: Habits, chance: Chance) -> Shared {
-        Shared(Rc::new(RefCell::new(Self { habits, chance: Some(chance), ..Self::default() })))
-    }
-
     /// What survives a crash whatever happens.
     #[must_use]
     pub const fn durable(&self) -> &Durable {
@@ -162,10 +136,10 @@ impl Disk {
         let survivors = chance.between(0, self.journal.len() as u64);
         self.flush(self.synced + survivors);
         if let Some(record) = self.journal.pop_front() {
-            // Entries are written before the hard state, so it is the first to be lost.
+            let hard_first = self.habits.hard_first;
             let kept = chance.place(walk(&record.run, record.first).count() + 1);
-            if chance.coin() && kept > 0 {
-                self.durable.store(&record, kept, false);
+            if chance.coin() && (kept > 0 || (hard_first && record.hard.is_some())) {
+                self.durable.store(&record, kept, hard_first);
                 self.counts.torn += 1;
             } else {
                 self.counts.lost += 1;
@@ -183,9 +157,10 @@ impl Disk {
     /// they are cut off.
     pub fn cut_unconfirmed(&mut self) {
         let hard = self.durable.hard.unwrap_or_default();
-        let confirmed = self.durable.entries.iter().take_while(|known| known.id.term <= hard.term);
+        let confirmed =
+            self.durable.entries().iter().take_while(|known| known.id.term <= hard.term);
         let confirmed = confirmed.count();
-        self.counts.unconfirmed += (self.durable.entries.len() - confirmed) as u64;
+        self.counts.unconfirmed += (self.durable.entries().len() - confirmed) as u64;
         self.durable.truncate(confirmed);
     }
 
@@ -284,206 +259,18 @@ impl Disk {
     }
 }
 
-impl Durable {
-    /// The last entry that the snapshot covers.
-    #[must_use]
-    pub fn base(&self) -> EntryId {
-        self.snapshot.as_ref().map_or_else(EntryId::default, |snapshot| snapshot.base)
-    }
-
-    /// The last entry that is applied in the snapshot.
-    #[must_use]
-    pub fn applied(&self) -> EntryId {
-        self.snapshot.as_ref().map_or_else(EntryId::default, |snapshot| snapshot.applied)
-    }
-
-    /// Where the last entry stands.
-    #[must_use]
-    pub fn end(&self) -> Index {
-        self.base().index.plus(self.entries.len() as u64)
-    }
-
-    /// The last entry.
-    #[must_use]
-    pub fn last(&self) -> EntryId {
-        self.entries.last().map_or(self.base(), |known| known.id)
-    }
-
-    /// The entries behind the snapshot, to be read back in order.
-    #[must_use]
-    pub fn run(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// The entries behind the snapshot.
-    #[must_use]
-    pub fn entries(&self) -> &[Known] {
-        &self.entries
-    }
-
-    /// Whether this entry would survive: it is here, or the snapshot covers its index.
-    #[must_use]
-    pub fn holds(&self, entry: Known) -> bool {
-        let base = self.base().index;
-        entry.id.index <= base || self.entry(entry.id.index) == Some(entry)
-    }
-
-    /// The entry at an index behind the snapshot.
-    #[must_use]
-    pub fn entry(&self, index: Index) -> Option<Known> {
-        let place = index.0.checked_sub(self.base().index.0 + 1)?;
-        self.entries.get(place as usize).copied()
-    }
-
-    /// Stores the first entries of a record, and its hard state if that made it too.
-    fn store(&mut self, record: &Record, entries: usize, with_hard: bool) {
-        if with_hard && let Some(hard) = record.hard {
-            self.hard = Some(hard);
-        }
-        let base = self.base().index;
-        let mut is_first = true;
-        for (known, bytes) in walk(&record.run, record.first).take(entries).flatten() {
-            if known.id.index <= base {
-                continue;
-            }
-            if is_first {
-                self.truncate((known.id.index.0 - base.0 - 1) as usize);
-                is_first = false;
-            }
-            self.entries.push(known);
-            self.bytes.extend_from_slice(bytes);
-            self.ends.push(self.bytes.len());
-        }
-    }
-
-    fn truncate(&mut self, count: usize) {
-        self.entries.truncate(count);
-        self.ends.truncate(count);
-        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
-    }
-
-    /// Drops the entries that a snapshot up to `base` covers: all of them, when the one at its end
-    /// is another.
-    fn rebase(&mut self, base: EntryId) {
-        let covered = base.index.since(self.base().index) as usize;
-        let agrees = match covered.checked_sub(1) {
-            None => true,
-            Some(last) => self.entries.get(last).is_some_and(|known| known.id == base),
-        };
-        if !agrees {
-            self.truncate(0);
-            return;
-        }
-        let bytes = covered.checked_sub(1).map_or(0, |last| self.ends[last]);
-        self.entries.drain(..covered);
-        self.bytes.drain(..bytes);
-        self.ends.drain(..covered);
-        self.ends.iter_mut().for_each(|end| *end -= bytes);
-    }
-}
-
 /// A disk that outlives the node that writes to it.
 #[derive(Clone, Debug)]
 pub struct Shared(pub Rc<RefCell<Disk>>);
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use coracle::Term;
-
-    /// Writes entries of a term, each with its index as its data.
-    fn write(disk: &mut Disk, term: u64, first: u64, last: u64) {
-        let run: Vec<u8> =
-            (first..=last).flat_map(|index| [3, 0, term as u8, 2, index as u8]).collect();
-        let last = EntryId { term: Term(term), index: Index(last) };
-        let hard = HardState { term: Term(term), ..HardState::default() };
-        let write = Write { hard: Some(hard), first: Index(first), runs: [&run, &[]], last };
-        assert_eq!(disk.write(&write, None), Ok(false));
-        assert_eq!(disk.take_complaint(), None);
-    }
-
-    fn with_disk(seed: u64, test: impl FnOnce(&mut Disk)) {
-        let Shared(disk) = Disk::new(Habits::default(), Chance::new(seed, 9));
-        test(&mut disk.borrow_mut());
-    }
-
-    fn ids(disk: &Disk) -> Vec<(u64, u64)> {
-        let id = |known: &Known| (known.id.term.0, known.id.index.0);
-        disk.durable().entries().iter().map(id).collect()
-    }
-
-    #[test]
-    fn a_crash_leaves_what_was_synced_and_a_prefix_of_the_rest() {
-        let mut lengths = [0; 8];
-        for seed in 0..400 {
-            with_disk(seed, |disk| {
-                write(disk, 1, 1, 2);
-                disk.sync(u64::MAX);
-                write(disk, 1, 3, 3);
-                write(disk, 1, 4, 6);
-                disk.crash();
-                let whole = [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (1, 6)];
-                let left = ids(disk);
-                assert!(left.len() >= 2 && whole.starts_with(&left), "seed {seed}: {left:?}");
-                lengths[left.len()] += 1;
-            });
-        }
-        assert!(lengths[2..=6].iter().all(|times| *times > 0), "{lengths:?}");
-    }
-
-    #[test]
-    fn entries_replace_what_was_behind_their_first() {
-        with_disk(0, |disk| {
-            write(disk, 1, 1, 4);
-            write(disk, 2, 3, 3);
-            disk.sync(u64::MAX);
-            assert_eq!(ids(disk), [(1, 1), (1, 2), (2, 3)]);
-        });
-    }
-
-    #[test]
-    fn a_gap_is_complained_about() {
-        with_disk(0, |disk| {
-            let last = EntryId { term: Term(1), index: Index(2) };
-            let run = [3, 0, 1, 2, 9];
-            let write = Write { hard: None, first: Index(2), runs: [&run, &[]], last };
-            assert_eq!(disk.write(&write, None), Ok(false));
-            assert!(disk.take_complaint().is_some());
-        });
-    }
-
-    #[test]
-    fn a_snapshot_drops_what_its_base_covers_and_everything_that_contradicts_it() {
-        let base = |term, index| EntryId { term: Term(term), index: Index(index) };
-        for (base, left) in [
-            (base(1, 2), vec![(1, 3)]),
-            (base(1, 3), vec![]),
-            (base(2, 2), vec![]),
-            (base(1, 5), vec![]),
-        ] {
-            with_disk(0, |disk| {
-                write(disk, 1, 1, 3);
-                disk.sync(u64::MAX);
-                let snapshot =
-                    Snapshot { applied: base, base, members: Vec::new(), contents: Vec::new() };
-                assert_eq!(disk.save(snapshot), Ok(()));
-                assert_eq!(ids(disk), left, "{base:?}");
-            });
-        }
-    }
-
-    #[test]
-    fn entries_of_a_term_that_the_hard_state_does_not_know_are_cut_off() {
-        with_disk(0, |disk| {
-            write(disk, 1, 1, 2);
-            disk.sync(u64::MAX);
-            let run = [3, 0, 2, 2, 9];
-            let last = EntryId { term: Term(2), index: Index(3) };
-            let write = Write { hard: None, first: Index(3), runs: [&run, &[]], last };
-            assert_eq!(disk.write(&write, None), Ok(false));
-            disk.sync(u64::MAX);
-            disk.cut_unconfirmed();
-            assert_eq!(ids(disk), [(1, 1), (1, 2)]);
-        });
+impl Shared {
+    /// An empty disk.
+    #[must_use]
+    pub fn new(habits: Habits, chance: Chance) -> Self {
+        let disk = Disk { habits, chance: Some(chance), ..Disk::default() };
+        Self(Rc::new(RefCell::new(disk)))
     }
 }
+
+#[cfg(test)]
+mod tests;

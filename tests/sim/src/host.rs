@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::chance::{Chance, Draws};
 use crate::clock::Clock;
-use crate::disk::{Disk, Shared};
+use crate::disk::Shared;
 use crate::invariants::{Violation, ensure};
 use crate::machine::Tape;
 use crate::network::Address;
@@ -58,7 +58,7 @@ impl Host {
             syncing: 0,
             idle_wakes: 0,
         };
-        (host, Disk::new(plan.disk.habits, chance))
+        (host, Shared::new(plan.disk.habits, chance))
     }
 
     /// Starts the node from what its disk holds.

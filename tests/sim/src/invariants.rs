@@ -61,6 +61,7 @@ pub const fn name(invariant: u8) -> &'static str {
         14 => "what is recovered is what was durable",
         15 => "what is decoded is encoded to the same bytes",
         16 => "the same seed gives the same run",
+        17 => "a leader that no quorum answers steps down",
         _ => "an invariant without a name",
     }
 }

@@ -91,6 +91,9 @@ pub struct ClientPlan {
     pub patience: Micros,
     /// How many bytes are added to commands at most.
     pub padding: u64,
+    /// How many operations a leader may be given at once, so that it has more than one datagram of
+    /// entries which are not committed.
+    pub burst: u64,
     /// How many operations in a thousand are given up while they wait.
     pub quitting: u64,
     /// How many are begun in all, at most.
@@ -265,6 +268,7 @@ fn disk(election: Micros, chance: &mut Chance) -> DiskPlan {
     let at_once = chance.pick(&[1000, 1000, 0, 500]);
     let habits = Habits {
         at_once,
+        hard_first: chance.coin(),
         snapshot_is_barrier: chance.coin(),
         failing: chance.pick(&[0, 0, 0, 2]),
         crash_in_write: false,
@@ -283,7 +287,8 @@ fn clients(election: Micros, chance: &mut Chance) -> ClientPlan {
         think: Micros(election.0 * chance.between(1, 20) / 10),
         patience: Micros(election.0 / chance.between(1, 8)),
         padding: chance.pick(&[0, 0, 20, 100, 1000]),
+        burst: chance.pick(&[1, 1, 4, 12]),
         quitting: chance.pick(&[0, 10, 50]),
-        operations: chance.between(50, 400),
+        operations: chance.between(50, 500),
     }
 }

@@ -72,6 +72,8 @@ enum Event {
     Client { client: usize },
     /// Somebody asks a node directly.
     Local,
+    /// A node is asked how far it is.
+    Probe,
     /// A phase begins.
     Phase(usize),
     /// A flapping partition comes or goes.
@@ -162,6 +164,7 @@ impl Run {
         }
         self.queue.put_at(Micros(0), Event::Phase(0));
         self.queue.put_in(self.plan.election(), Event::Local);
+        self.queue.put_in(self.plan.election(), Event::Probe);
         while let Some(event) = self.queue.take() {
             self.events += 1;
             ensure(13, self.events < MOST_EVENTS, || "the run does not end".to_owned())?;
@@ -183,6 +186,7 @@ impl Run {
             Event::Start { node, life } => self.on_start(node, life),
             Event::Client { client } => self.on_client(client),
             Event::Local => self.on_local(),
+            Event::Probe => self.on_probe(),
             Event::Phase(phase) => self.on_phase(phase),
             Event::Flap { phase, is_cut } => self.on_flap(phase, is_cut),
             Event::Trouble(trouble) => self.on_trouble(trouble),
@@ -198,9 +202,6 @@ impl Run {
 
     /// What can only be judged at the end: the histories, and the judge.
     fn judge(&mut self) -> Verdict {
-        for operation in self.chronicle.taken().collect::<Vec<_>>() {
-            self.records.history.take_effect(operation);
-        }
         for operation in &self.records.denied {
             ensure(11, self.chronicle.application(*operation).is_none(), || {
                 format!("operation {} took effect, although it was denied", operation.0)

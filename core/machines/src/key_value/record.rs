@@ -28,6 +28,7 @@ impl Header {
         WORD_BYTES.saturating_add(self.key).saturating_add(self.value)
     }
 
+    #[inline]
     pub(super) fn read(arena: &[u8], slot: Slot) -> Self {
         Self::from_word(read_word(arena, slot))
     }
@@ -66,7 +67,15 @@ impl Slot {
     }
 }
 
+/// The key of a record: a search looks at no more of it.
+#[inline]
+pub(super) fn key(arena: &[u8], slot: Slot) -> Option<&[u8]> {
+    let (word, body) = arena.get(slot.offset()..)?.split_first_chunk()?;
+    body.get(..Header::from_word(u32::from_le_bytes(*word)).key)
+}
+
 /// The key and the value of a record.
+#[inline]
 pub(super) fn record(arena: &[u8], slot: Slot) -> Option<(&[u8], &[u8])> {
     let header = Header::read(arena, slot);
     let body = arena.get(slot.offset()..)?.get(WORD_BYTES..header.record_bytes())?;
@@ -120,6 +129,7 @@ fn move_down(arena: &mut [u8], from: Slot, to: Slot, length: usize) {
     target.iter().zip(source).for_each(|(to, from)| to.set(from.get()));
 }
 
+#[inline]
 fn read_word(arena: &[u8], slot: Slot) -> u32 {
     let word = arena.get(slot.offset()..).and_then(<[u8]>::first_chunk);
     word.map_or(DEAD, |word| u32::from_le_bytes(*word))

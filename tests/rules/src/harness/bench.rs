@@ -14,8 +14,8 @@ use coracle::{Member, Members};
 use super::driver::{Driver, Node};
 use super::run::configuration;
 use super::{
-    CLUSTER, DATAGRAM, DATAGRAM_BYTES, Disk, ELECTION_MAX, Fresh, MEMBERS, ONE, Random, Run, Sent,
-    Small, TWO, granted, matched, member, options, others, pre_granted, voters,
+    CLUSTER, DATAGRAM, DATAGRAM_BYTES, Disk, ELECTION_MAX, MEMBERS, ONE, Random, Run, Sent, Small,
+    TWO, granted, matched, member, options, others, pre_granted, voters,
 };
 
 /// The node under test and the cluster that it believes to be in.
@@ -47,6 +47,7 @@ impl<M> DerefMut for Bench<M> {
 impl Bench {
     /// One of three, with a log of these terms and in the last of them. It has not voted.
     #[must_use]
+    #[inline(never)]
     pub fn follower(terms: &[u64]) -> Self {
         let term = terms.last().copied().unwrap_or(0);
         Self::of(3, term, None, terms)
@@ -54,6 +55,7 @@ impl Bench {
 
     /// One of five, likewise.
     #[must_use]
+    #[inline(never)]
     pub fn follower_of_five(terms: &[u64]) -> Self {
         let term = terms.last().copied().unwrap_or(0);
         Self::of(5, term, None, terms)
@@ -61,18 +63,21 @@ impl Bench {
 
     /// One of `count` whose disk held this when its process started.
     #[must_use]
+    #[inline(never)]
     pub fn of(count: u32, term: u64, vote: Option<NodeId>, terms: &[u64]) -> Self {
-        Self::sized(count, term, vote, terms)
+        Self::stored(Small::fresh(), voters(count), term, vote, terms)
     }
 
     /// One of three in term 1 whose log may take only so many bytes and slots.
     #[must_use]
+    #[inline(never)]
     pub fn limited(bytes: usize, slots: usize) -> Self {
         Self::stored(Small::limited(bytes, slots), voters(3), 1, None, &[1])
     }
 
     /// A cluster by itself, node 2, with a log of these terms.
     #[must_use]
+    #[inline(never)]
     pub fn of_one(terms: &[u64]) -> Self {
         let voters = [Member { member: member(TWO), datagram: DATAGRAM_BYTES }];
         let voters = heapless::Vec::from_slice(&voters).expect("one member fits");
@@ -81,18 +86,21 @@ impl Bench {
 
     /// One of `count` that holds nothing.
     #[must_use]
+    #[inline(never)]
     pub fn blank(count: u32) -> Self {
         Self::blank_sized(count, TWO, 1)
     }
 
     /// One of `count` that holds nothing and has the id that coordinates.
     #[must_use]
+    #[inline(never)]
     pub fn blank_coordinator(count: u32) -> Self {
         Self::blank_sized(count, ONE, 1)
     }
 
     /// The leader of the term after the log's last, of three, whose first entry everybody has.
     #[must_use]
+    #[inline(never)]
     pub fn leader(terms: &[u64]) -> Self {
         let mut bench = Self::follower(terms);
         bench.lead();
@@ -101,6 +109,7 @@ impl Bench {
 
     /// The same of five.
     #[must_use]
+    #[inline(never)]
     pub fn leader_of_five(terms: &[u64]) -> Self {
         let mut bench = Self::follower_of_five(terms);
         bench.lead();
@@ -109,22 +118,41 @@ impl Bench {
 
     /// A leader of three of which nobody has acknowledged anything, and its first appends.
     #[must_use]
+    #[inline(never)]
     pub fn new_leader(terms: &[u64]) -> (Self, Sent) {
         let mut bench = Self::follower(terms);
         let sent = bench.get_elected();
         (bench, sent)
     }
-}
 
-impl<M: Fresh> Bench<M> {
-    /// One of `count` whose disk held this, with a log of any size.
+    /// One of `count` with this id that holds nothing, drawn with this seed.
     #[must_use]
-    pub fn sized(count: u32, term: u64, vote: Option<NodeId>, terms: &[u64]) -> Self {
-        Self::stored(M::fresh(), voters(count), term, vote, terms)
+    #[inline(never)]
+    pub fn blank_sized(count: u32, id: NodeId, seed: u64) -> Self {
+        let (options, others) = (options(id), others(id, count));
+        let memory = Small::fresh();
+        let random = Random::new(seed);
+        let raft = Raft::new(&options, &others, memory, random, Checksum).expect("a sound set-up");
+        let mut voters = voters(count);
+        let own = voters.iter_mut().find(|voter| voter.member.id == id);
+        own.expect("it is a member").member = raft.member();
+        let epoch = epoch(&voters);
+        let driver = Driver::new(raft, Disk::default());
+        Self { driver, voters, epoch, numbers: [0; 8] }
     }
 
+    /// The process ends and another one starts from what the medium holds.
+    #[inline(never)]
+    pub fn restart(&mut self) {
+        let disk = self.disk.clone();
+        self.driver = Driver::new(recovered(Small::fresh(), &self.voters, &disk), disk);
+    }
+}
+
+impl<M: Memory> Bench<M> {
     /// One of these members, with this memory.
     #[must_use]
+    #[inline(never)]
     pub fn stored(
         memory: M,
         voters: heapless::Vec<Member, MEMBERS>,
@@ -140,27 +168,6 @@ impl<M: Fresh> Bench<M> {
         disk.put(Some(hard), Index(1), Run::of(&voters, 1, terms).bytes(), &[]);
         let driver = Driver::new(recovered(memory, &voters, &disk), disk);
         Self { driver, voters, epoch, numbers: [0; 8] }
-    }
-
-    /// One of `count` with this id that holds nothing, drawn with this seed.
-    #[must_use]
-    pub fn blank_sized(count: u32, id: NodeId, seed: u64) -> Self {
-        let (options, others) = (options(id), others(id, count));
-        let memory = M::fresh();
-        let random = Random::new(seed);
-        let raft = Raft::new(&options, &others, memory, random, Checksum).expect("a sound set-up");
-        let mut voters = voters(count);
-        let own = voters.iter_mut().find(|voter| voter.member.id == id);
-        own.expect("it is a member").member = raft.member();
-        let epoch = epoch(&voters);
-        let driver = Driver::new(raft, Disk::default());
-        Self { driver, voters, epoch, numbers: [0; 8] }
-    }
-
-    /// The process ends and another one starts from what the medium holds.
-    pub fn restart(&mut self) {
-        let disk = self.disk.clone();
-        self.driver = Driver::new(recovered(M::fresh(), &self.voters, &disk), disk);
     }
 
     /// The life of a node, as the configuration names it.
@@ -205,6 +212,7 @@ impl<M: Fresh> Bench<M> {
     }
 
     /// The node gets a message from whomever the header says; whether it is taken.
+    #[inline(never)]
     pub fn hears_route(&mut self, header: Header, message: Message<'_>) -> bool {
         let mut buffer = [0; 2 * DATAGRAM];
         let length = wire::encode(&header, &message, &Checksum, &mut buffer);
@@ -220,6 +228,7 @@ impl<M: Fresh> Bench<M> {
     }
 
     /// The same; gives what the node sends then.
+    #[inline(never)]
     pub fn answers_outside(&mut self, from: MemberId, message: Message<'_>) -> Sent {
         assert!(self.hears_outside(from, message), "{message:?} is dropped");
         self.drive()
@@ -238,12 +247,14 @@ impl<M: Fresh> Bench<M> {
     }
 
     /// The node gets a message and does what is to do; gives what it sends.
+    #[inline(never)]
     pub fn answers(&mut self, from: NodeId, message: Message<'_>) -> Sent {
         self.hears(from, message);
         self.drive()
     }
 
     /// The same with a message that need not mean anything to it.
+    #[inline(never)]
     pub fn reacts(&mut self, from: NodeId, message: Message<'_>) -> Sent {
         self.may_hear(from, message);
         self.drive()
@@ -268,6 +279,7 @@ impl<M: Fresh> Bench<M> {
     }
 
     /// Lets time pass until the node asks for pre-votes, and gives the requests.
+    #[inline(never)]
     pub fn campaign(&mut self) -> Sent {
         for _tick in 0..=ELECTION_MAX.0 {
             let sent = self.pass(Ticks(1));
@@ -279,6 +291,7 @@ impl<M: Fresh> Bench<M> {
     }
 
     /// Everybody would vote for the node, which asks for votes: gives the requests.
+    #[inline(never)]
     pub fn win_pre_vote(&mut self) -> Sent {
         let term = self.raft.term().0;
         let mut sent = Sent::new();
@@ -290,12 +303,14 @@ impl<M: Fresh> Bench<M> {
     }
 
     /// The node becomes a candidate, from whatever it is: gives its requests for votes.
+    #[inline(never)]
     pub fn stand(&mut self) -> Sent {
         self.campaign();
         self.win_pre_vote()
     }
 
     /// The node is elected by everybody; gives its first appends.
+    #[inline(never)]
     pub fn get_elected(&mut self) -> Sent {
         self.stand();
         let term = self.raft.term().0;
@@ -322,6 +337,7 @@ impl<M: Fresh> Bench<M> {
     }
 
     /// Lets a heartbeat interval pass and gives what the node sends in it.
+    #[inline(never)]
     pub fn beats(&mut self) -> Sent {
         self.pass(super::HEARTBEAT)
     }
@@ -364,6 +380,7 @@ fn epoch(voters: &[Member]) -> Epoch {
 }
 
 /// A node that starts from what a medium holds.
+#[inline(never)]
 fn recovered<M: Memory>(memory: M, voters: &[Member], disk: &Disk) -> Node<M> {
     let saved =
         Saved { hard: disk.hard, applied: Index::ZERO, base: EntryId::default(), members: None };

@@ -8,7 +8,7 @@ use coracle::{
     Status, Storage, Ticks, Write,
 };
 
-use super::{CLUSTER, DATAGRAM, Fresh, HEARTBEAT, MEMBERS, Random, Small, options, others};
+use super::{CLUSTER, DATAGRAM, HEARTBEAT, MEMBERS, Random, Small, options, others};
 
 /// Whole members on a network that loses nothing, and their clients.
 pub struct Desk<const N: usize> {
@@ -61,10 +61,10 @@ pub enum Told {
 }
 
 impl<const N: usize> Desk<N> {
-    /// Members that have formed an epoch and have a leader that takes proposals.
+    /// No members yet. It is large, so it is filled in place.
     #[must_use]
-    pub fn formed() -> Self {
-        let mut desk = Self {
+    pub const fn new() -> Self {
+        Self {
             nodes: heapless::Vec::new(),
             queue: heapless::Deque::new(),
             mail: heapless::Deque::new(),
@@ -73,22 +73,20 @@ impl<const N: usize> Desk<N> {
             is_cut: [false; N],
             epoch: Epoch(0),
             number: 0,
-        };
+        }
+    }
+
+    /// Starts blank members, which form an epoch and have a leader that takes proposals then.
+    pub fn form(&mut self) {
         for place in 0..N {
-            let id = NodeId(u32::try_from(place).expect("a few") + 1);
-            let others = others(id, u32::try_from(N).expect("a few"));
-            let random = Random::new(60 + u64::from(id.0));
-            let raft = Raft::new(&options(id), &others, Small::fresh(), random, Checksum);
-            let medium = Medium { mode: Mode::AtOnce, receipt: None };
-            let node = Node::new(raft.expect("a sound set-up"), medium, Sum::default());
-            assert!(desk.nodes.push(node).is_ok(), "there is room for all");
+            let node = member(place, u32::try_from(N).expect("a few"));
+            assert!(self.nodes.push(node).is_ok(), "there is room for all");
         }
         for _beat in 0..20 {
-            desk.pass(HEARTBEAT);
+            self.pass(HEARTBEAT);
         }
-        let leader = desk.leader().expect("blank nodes form an epoch");
-        desk.epoch = desk.nodes[leader].raft().hard_state().epoch;
-        desk
+        let leader = self.leader().expect("blank nodes form an epoch");
+        self.epoch = self.nodes[leader].raft().hard_state().epoch;
     }
 
     /// Who leads in the highest term, of those that run.
@@ -106,10 +104,10 @@ impl<const N: usize> Desk<N> {
         self.nodes[place].machine().sum
     }
 
-    /// Lets time pass on every node, delivering all datagrams after each tick.
+    /// Lets time pass on every node that runs, delivering all datagrams after each tick.
     pub fn pass(&mut self, ticks: Ticks) {
         for _tick in 0..ticks.0 {
-            for place in 0..N {
+            for place in (0..N).filter(|place| !self.is_down[*place]) {
                 self.nodes[place].tick(Ticks(1));
             }
             self.run();
@@ -238,6 +236,22 @@ impl<const N: usize> Desk<N> {
         self.ask(leader, client, command(session, sequence, bytes));
         self.told()
     }
+}
+
+impl<const N: usize> Default for Desk<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A blank member.
+#[inline(never)]
+fn member(place: usize, count: u32) -> Node<Board, MEMBERS, SESSIONS, PENDING> {
+    let id = NodeId(u32::try_from(place).expect("a few") + 1);
+    let random = Random::new(60 + u64::from(id.0));
+    let raft = Raft::new(&options(id), &others(id, count), Small::fresh(), random, Checksum);
+    let medium = Medium { mode: Mode::AtOnce, receipt: None };
+    Node::new(raft.expect("a sound set-up"), medium, Sum::default())
 }
 
 /// A client's command in a session; `[10]` is the number 5.

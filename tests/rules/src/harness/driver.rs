@@ -64,6 +64,7 @@ impl<M: Memory> Driver<M> {
     }
 
     /// Polls until nothing is left, and gives what was sent.
+    #[inline(never)]
     pub fn drive(&mut self) -> Sent {
         let mut sent = Sent::new();
         self.drive_into(&mut |to, bytes| sent.push(to, bytes));
@@ -71,6 +72,7 @@ impl<M: Memory> Driver<M> {
     }
 
     /// Polls until nothing is left, or the medium does not take what must be durable.
+    #[inline(never)]
     pub fn drive_into(&mut self, send: &mut dyn FnMut(NodeId, &[u8])) {
         for _output in 0..MOST_OUTPUTS {
             if !self.poll_into(send) {
@@ -129,6 +131,7 @@ impl<M: Memory> Driver<M> {
     }
 
     /// Lets one tick pass at a time, driving after each, and gives all that was sent.
+    #[inline(never)]
     pub fn pass(&mut self, ticks: Ticks) -> Sent {
         let mut sent = Sent::new();
         for _tick in 0..ticks.0 {

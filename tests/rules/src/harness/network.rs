@@ -3,13 +3,15 @@
 
 use coracle::Checksum;
 use coracle::message::Message;
-use coracle::{EntryId, HardState, Index, NodeId, Raft, RoleName, Saved, Term, Ticks, wire};
+use coracle::{
+    EntryId, HardState, Index, Members, NodeId, Options, Raft, RoleName, Saved, Term, Ticks, wire,
+};
 
 use super::driver::Driver;
 use super::run::configuration;
 use super::{
-    CLUSTER, DATAGRAM, Disk, ELECTION_MAX, ELECTION_MIN, Fresh, Random, Run, Small, member,
-    options, others, voters,
+    CLUSTER, DATAGRAM, Disk, ELECTION_MAX, ELECTION_MIN, Random, Run, Small, member, options,
+    others, voters,
 };
 
 /// The datagrams under way at most; what comes on top is lost, as in a full receive buffer.
@@ -24,6 +26,7 @@ pub struct Network<const N: usize, const KEPT: usize = 0> {
     cut: [[bool; N]; N],
     /// Which nodes run.
     runs: [bool; N],
+    seed: u64,
     random: Random,
     /// How many datagrams in a hundred are lost.
     pub loss_percent: u64,
@@ -46,55 +49,15 @@ struct Packet {
 }
 
 impl<const N: usize, const KEPT: usize> Network<N, KEPT> {
-    /// Blank nodes.
+    /// No nodes yet. It is large, so it is filled in place.
     #[must_use]
-    pub fn blank(seed: u64) -> Self {
-        Self::blank_timed(seed, ELECTION_MIN, ELECTION_MAX)
-    }
-
-    /// Blank nodes with election timeouts of this range.
-    #[must_use]
-    pub fn blank_timed(seed: u64, election_min: Ticks, election_max: Ticks) -> Self {
-        let mut network = Self::empty(seed);
-        for place in 0..N {
-            let (id, count) = (id(place), u32::try_from(N).expect("a few"));
-            let random = Random::new(seed.wrapping_mul(31).wrapping_add(u64::from(id.0)));
-            let mut options = options(id);
-            options.timing.election_min = election_min;
-            options.timing.election_max = election_max;
-            let (others, memory) = (others(id, count), Small::fresh());
-            let raft = Raft::new(&options, &others, memory, random, Checksum);
-            let driver = Driver::new(raft.expect("a sound set-up"), Disk::default());
-            assert!(network.nodes.push(driver).is_ok(), "there is room for all");
-        }
-        network
-    }
-
-    /// Nodes whose disks held these terms of entries, each in this term, when they started.
-    #[must_use]
-    pub fn recovered(seed: u64, saved: [(u64, &[u64]); N]) -> Self {
-        let mut network = Self::empty(seed);
-        for (place, (term, terms)) in saved.into_iter().enumerate() {
-            let driver = recovered(seed, id(place), N, term, terms);
-            assert!(network.nodes.push(driver).is_ok(), "there is room for all");
-        }
-        network
-    }
-
-    /// Nodes that have formed an epoch and have a leader whom all follow.
-    #[must_use]
-    pub fn formed(seed: u64) -> Self {
-        let mut network = Self::blank(seed);
-        network.settle();
-        network
-    }
-
-    fn empty(seed: u64) -> Self {
+    pub const fn new(seed: u64) -> Self {
         Self {
             nodes: heapless::Vec::new(),
             queue: heapless::Deque::new(),
             cut: [[false; N]; N],
             runs: [true; N],
+            seed,
             random: Random::new(seed),
             loss_percent: 0,
             double_percent: 0,
@@ -105,9 +68,40 @@ impl<const N: usize, const KEPT: usize> Network<N, KEPT> {
         }
     }
 
+    /// Starts blank nodes.
+    pub fn start(&mut self) {
+        self.start_timed(ELECTION_MIN, ELECTION_MAX);
+    }
+
+    /// Starts blank nodes with election timeouts of this range.
+    pub fn start_timed(&mut self, election_min: Ticks, election_max: Ticks) {
+        for place in 0..N {
+            let mut options = options(id(place));
+            options.timing.election_min = election_min;
+            options.timing.election_max = election_max;
+            let driver = blank(self.seed, N, &options);
+            assert!(self.nodes.push(driver).is_ok(), "there is room for all");
+        }
+    }
+
+    /// Starts nodes whose disks held these terms of entries, each in this term.
+    pub fn start_from(&mut self, saved: [(u64, &[u64]); N]) {
+        for (place, (term, terms)) in saved.into_iter().enumerate() {
+            let driver = recovered(self.seed, id(place), N, term, terms);
+            assert!(self.nodes.push(driver).is_ok(), "there is room for all");
+        }
+    }
+
+    /// Starts blank nodes, and runs until they have formed an epoch and all follow its leader.
+    pub fn form(&mut self) {
+        self.start();
+        self.settle();
+    }
+
     /// Runs until one node leads, all that run follow it and have its log applied.
     ///
     /// Panics after ten of the longest election timeouts.
+    #[inline(never)]
     pub fn settle(&mut self) {
         let mut running = heapless::Vec::<usize, N>::new();
         running.extend((0..N).filter(|place| self.runs[*place]));
@@ -141,6 +135,7 @@ impl<const N: usize, const KEPT: usize> Network<N, KEPT> {
     }
 
     /// Lets time pass on every node that runs, delivering all datagrams after each tick.
+    #[inline(never)]
     pub fn pass(&mut self, ticks: Ticks) {
         for _tick in 0..ticks.0 {
             for place in 0..N {
@@ -307,11 +302,21 @@ pub fn id(place: usize) -> NodeId {
     NodeId(u32::try_from(place).expect("a few") + 1)
 }
 
+/// A node that holds nothing.
+#[inline(never)]
+fn blank(seed: u64, count: usize, options: &Options) -> Driver {
+    let others = others(options.id, u32::try_from(count).expect("a few"));
+    let raft = Raft::new(options, &others, Small::fresh(), random(seed, options.id), Checksum);
+    Driver::new(raft.expect("a sound set-up"), Disk::default())
+}
+
+/// A node whose disk held this.
+#[inline(never)]
 fn recovered(seed: u64, id: NodeId, count: usize, term: u64, terms: &[u64]) -> Driver {
     let count = u32::try_from(count).expect("a few");
     let voters = voters(count);
     let bytes = configuration(&voters);
-    let members = coracle::Members::parse(&bytes).expect("well-formed members");
+    let members = Members::parse(&bytes).expect("well-formed members");
     let hard = HardState {
         incarnation: member(id).incarnation,
         epoch: members.epoch(CLUSTER),
@@ -319,13 +324,16 @@ fn recovered(seed: u64, id: NodeId, count: usize, term: u64, terms: &[u64]) -> D
         vote: None,
     };
     let saved = Saved { hard, applied: Index::ZERO, base: EntryId::default(), members: None };
-    let random = Random::new(seed.wrapping_mul(31).wrapping_add(u64::from(id.0)));
-    let (options, others, memory) = (options(id), others(id, count), Small::fresh());
-    let mut raft = Raft::recover(&options, &others, memory, random, Checksum, &saved)
-        .expect("what was saved is sound");
+    let (options, others) = (options(id), others(id, count));
+    let (memory, random) = (Small::fresh(), random(seed, id));
+    let raft = Raft::recover(&options, &others, memory, random, Checksum, &saved);
     let run = Run::of(&voters, 1, terms);
-    raft.recover_run(run.bytes()).expect("the entries are sound");
-    let mut disk = Disk { hard, ..Disk::default() };
-    disk.put(Some(hard), Index(1), run.bytes(), &[]);
-    Driver::new(raft, disk)
+    let mut driver = Driver::new(raft.expect("what was saved is sound"), Disk::default());
+    driver.raft.recover_run(run.bytes()).expect("the entries are sound");
+    driver.disk.put(Some(hard), Index(1), run.bytes(), &[]);
+    driver
+}
+
+fn random(seed: u64, id: NodeId) -> Random {
+    Random::new(seed.wrapping_mul(31).wrapping_add(u64::from(id.0)))
 }

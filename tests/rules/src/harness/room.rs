@@ -15,28 +15,21 @@ pub struct Room<const BYTES: usize, const SLOTS: usize> {
 /// What nearly every rule needs.
 pub type Small = Room<640, 32>;
 
-/// What a working member needs (DESIGN 3).
+/// What a working member needs (DESIGN 3). It is lent to the node, since it is large.
 pub type Large = Room<4096, 256>;
 
-/// Memory that a rule can have any time.
-pub trait Fresh: Memory + Clone {
-    /// All that there is, unused.
-    fn fresh() -> Self;
-}
-
 impl<const BYTES: usize, const SLOTS: usize> Room<BYTES, SLOTS> {
+    /// All that there is, unused.
+    #[must_use]
+    pub const fn fresh() -> Self {
+        Self { bytes: [0; BYTES], slots: [Slot::ZERO; SLOTS], byte_count: BYTES, slot_count: SLOTS }
+    }
+
     /// Only so many bytes and slots of it.
     #[must_use]
     pub fn limited(byte_count: usize, slot_count: usize) -> Self {
         assert!(byte_count <= BYTES && slot_count <= SLOTS, "there is no such room");
         Self { byte_count, slot_count, ..Self::fresh() }
-    }
-}
-
-impl<const BYTES: usize, const SLOTS: usize> Fresh for Room<BYTES, SLOTS> {
-    #[inline]
-    fn fresh() -> Self {
-        Self { bytes: [0; BYTES], slots: [Slot::ZERO; SLOTS], byte_count: BYTES, slot_count: SLOTS }
     }
 }
 

@@ -62,9 +62,4 @@ impl Chronicle {
     pub fn application(&self, operation: OperationId) -> Option<Application> {
         self.taken.get(&operation).copied()
     }
-
-    /// The operations that took effect.
-    pub fn taken(&self) -> impl Iterator<Item = OperationId> {
-        self.taken.keys().copied()
-    }
 }

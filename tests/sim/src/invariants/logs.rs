@@ -9,6 +9,12 @@ impl Life {
     /// Invariants 7 and 9, without the log.
     pub(super) fn check_progress(&self, view: &View) -> Verdict {
         let (old, id) = (&self.view, view.member.id);
+        // Only a coordinator whose forming was cut off by a crash goes back to being blank: it has
+        // its own vote and no log.
+        let was_cut_off = old.hard.vote == Some(old.member) && old.last == EntryId::default();
+        if was_cut_off && view.hard.epoch.0 == 0 {
+            return ensure(7, old.member == view.member, || format!("{id} is another life"));
+        }
         let joined = old.hard.epoch.0 != 0;
         ensure(7, !joined || old.hard.epoch == view.hard.epoch, || {
             format!("{id} went from epoch {} to {}", old.hard.epoch, view.hard.epoch)

@@ -1,10 +1,10 @@
 //! What an embedder asks of its own node: reads of its state, and commands without a session.
 
-use coracle::{EntryId, ReadId, Reads};
+use coracle::{EntryId, Index, ReadId, Reads};
 
 use super::{Event, Run};
 use crate::history::Wish;
-use crate::invariants::Verdict;
+use crate::invariants::{Verdict, ensure};
 use crate::machine::{Command, OperationId};
 use crate::queue::Micros;
 
@@ -13,6 +13,16 @@ use crate::queue::Micros;
 pub(super) struct Locals {
     reads: Vec<LocalRead>,
     commands: Vec<LocalCommand>,
+    probes: Vec<Probe>,
+}
+
+/// A read of which only one thing is asked: that what was committed anywhere when it began has been
+/// applied when it is answered. It is no part of the history, so there can be many.
+#[derive(Debug)]
+struct Probe {
+    node: usize,
+    id: ReadId,
+    committed: Index,
 }
 
 #[derive(Debug)]
@@ -35,6 +45,7 @@ impl Locals {
     pub(super) fn forget(&mut self, node: usize) {
         self.reads.retain(|read| read.node != node);
         self.commands.retain(|command| command.node != node);
+        self.probes.retain(|probe| probe.node != node);
     }
 }
 
@@ -44,11 +55,13 @@ impl Run {
         if !self.may_begin {
             return Ok(());
         }
-        let node = match self.leader() {
-            Some(leader) if self.chance.permille(300) => leader,
-            Some(_) | None => self.chance.place(self.hosts.len()),
+        let (node, most) = match self.leader() {
+            Some(leader) if self.chance.permille(400) => (leader, self.plan.clients.burst),
+            Some(_) | None => (self.chance.place(self.hosts.len()), 1),
         };
-        self.ask(node)?;
+        for _ in 0..self.chance.between(1, most) {
+            self.ask(node)?;
+        }
         let pause = Micros(1 + self.chance.below(self.plan.clients.think.times(2).0));
         self.queue.put_in(pause, Event::Local);
         Ok(())
@@ -108,8 +121,49 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn on_local_reads(&mut self, node: usize, reads: Reads) {
-        let Some(peer) = &self.hosts[node].peer else { return };
+    /// Some node is asked how far it is, and another one soon.
+    pub(super) fn on_probe(&mut self) -> Verdict {
+        if !self.may_begin {
+            return Ok(());
+        }
+        let node = self.chance.place(self.hosts.len());
+        let now = self.queue.now();
+        let pause = Micros(1 + self.chance.below(self.plan.election().0 / 2));
+        self.queue.put_in(pause, Event::Probe);
+        let host = &mut self.hosts[node];
+        let Some(peer) = &mut host.peer else { return Ok(()) };
+        if host.paused_until > now {
+            return Ok(());
+        }
+        let committed = self.chronicle.committed(peer.raft().hard_state().epoch);
+        if let Ok(id) = peer.read() {
+            self.locals.probes.push(Probe { node, id, committed });
+        }
+        self.observe(node)?;
+        self.wake(node, now);
+        Ok(())
+    }
+
+    /// Invariant 11, as far as it needs no history: a read that is answered sees everything that
+    /// was committed when it was asked.
+    fn check_probes(&mut self, node: usize, reads: Reads, applied: Index) -> Verdict {
+        let is_told = |probe: &Probe| probe.node == node && probe.id <= reads.upto;
+        let stale = self
+            .locals
+            .probes
+            .iter()
+            .find(|probe| is_told(probe) && reads.is_ready && probe.committed > applied);
+        ensure(11, stale.is_none(), || {
+            format!("n{node} answers {stale:?} with only {applied} applied")
+        })?;
+        self.locals.probes.retain(|probe| !is_told(probe));
+        Ok(())
+    }
+
+    pub(super) fn on_local_reads(&mut self, node: usize, reads: Reads) -> Verdict {
+        let applied = self.hosts[node].peer.as_ref().map(|peer| peer.raft().applied());
+        self.check_probes(node, reads, applied.unwrap_or_default())?;
+        let Some(peer) = &self.hosts[node].peer else { return Ok(()) };
         let (history, counts) = (&mut self.records.history, &mut self.counts);
         self.locals.reads.retain(|read| {
             if read.node != node || read.id > reads.upto {
@@ -123,6 +177,7 @@ impl Run {
             }
             false
         });
+        Ok(())
     }
 }
 

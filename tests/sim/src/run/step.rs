@@ -3,7 +3,9 @@
 
 use coracle::message::Message;
 use coracle::wire::{decode, encode};
-use coracle::{Checksum, Destination, EntryId, Index, MemberId, NodeError, Receipt, RoleName};
+use coracle::{
+    Checksum, Destination, EntryId, Index, MemberId, NodeError, NodeId, Receipt, RoleName,
+};
 
 use super::{Event, Run};
 use crate::chance::mix;
@@ -19,6 +21,14 @@ use crate::queue::Micros;
 pub(super) struct Stage<'a> {
     pub(super) peer: &'a dyn Peer,
     pub(super) disks: &'a [Shared],
+    /// Whose they are.
+    pub(super) ids: &'a [NodeId],
+}
+
+impl Stage<'_> {
+    fn disk_of(&self, member: MemberId) -> Option<&Shared> {
+        self.disks.get(self.ids.iter().position(|id| *id == member.id)?)
+    }
 }
 
 impl Scene for Stage<'_> {
@@ -33,17 +43,16 @@ impl Scene for Stage<'_> {
 
     fn is_durable(&self, member: MemberId, entry: Known) -> bool {
         let epoch = self.peer.raft().hard_state().epoch;
-        self.disks.iter().any(|disk| disk.0.borrow().has_held(member, epoch, entry))
+        let disk = self.disk_of(member);
+        disk.is_some_and(|disk| disk.0.borrow().has_held(member, epoch, entry))
     }
 
     fn durable_last(&self, member: MemberId) -> Option<EntryId> {
         let epoch = self.peer.raft().hard_state().epoch;
-        self.disks.iter().find_map(|disk| {
-            let disk = disk.0.borrow();
-            let hard = disk.durable().hard.unwrap_or_default();
-            let is_it = hard.incarnation == member.incarnation && hard.epoch == epoch;
-            is_it.then(|| disk.durable().last())
-        })
+        let disk = self.disk_of(member)?.0.borrow();
+        let hard = disk.durable().hard.unwrap_or_default();
+        let is_it = hard.incarnation == member.incarnation && hard.epoch == epoch;
+        is_it.then(|| disk.durable().last())
     }
 
     fn digest(&self) -> u64 {
@@ -82,6 +91,7 @@ impl Run {
         peer.tick(elapsed);
         self.mix(mix(now.0, node as u64));
         ensure(13, idle_wakes < MOST_IDLE_WAKES, || format!("node {node} never sleeps"))?;
+        self.is_heard(node)?;
         self.observe(node)?;
         if self.take_step(node) == Going::Down {
             return Ok(());
@@ -97,6 +107,22 @@ impl Run {
         }
         self.sleep(node);
         Ok(())
+    }
+
+    /// Invariant 17: a leader that no quorum answers steps down within two of the shortest election
+    /// time-outs, and so sets free those who still hear it.
+    fn is_heard(&self, node: usize) -> Verdict {
+        let Some(peer) = &self.hosts[node].peer else { return Ok(()) };
+        let raft = peer.raft();
+        if raft.role() != RoleName::Leader {
+            return Ok(());
+        }
+        let longest = 2 * self.plan.timing.election_min.0;
+        let silences = raft.peers().filter_map(|peer| peer.progress).map(|of| of.silent_for);
+        let heard = 1 + silences.filter(|silence| silence.0 <= longest).count();
+        ensure(17, heard >= raft.configuration().quorum(), || {
+            format!("n{node} still leads, and was heard by {heard} in the last {longest} ticks")
+        })
     }
 
     /// Counts one step down, to the crash that may be due.
@@ -200,10 +226,7 @@ impl Run {
             NodeEvent::Applied { entry, response } => {
                 self.on_local_applied(node, *entry, *response)
             }
-            NodeEvent::Reads(reads) => {
-                self.on_local_reads(node, *reads);
-                Ok(())
-            }
+            NodeEvent::Reads(reads) => self.on_local_reads(node, *reads),
         }
     }
 
@@ -214,6 +237,7 @@ impl Run {
             format!("n{node} applied {tape:?}, and says {response} of entry {entry:?}")
         })?;
         let Some(taken) = tape.pop() else { return Ok(()) };
+        self.records.history.apply(taken.operation, taken.value);
         self.chronicle.take(taken, entry.index)
     }
 
@@ -258,7 +282,7 @@ impl Run {
     pub(super) fn observe(&mut self, node: usize) -> Verdict {
         let Some(peer) = &self.hosts[node].peer else { return Ok(()) };
         let view = view(&**peer);
-        let stage = Stage { peer: &**peer, disks: &self.disks };
+        let stage = Stage { peer: &**peer, disks: &self.disks, ids: &self.plan.ids };
         self.chronicle.look(node, &view, &stage)?;
         // A machine is not touched but by a poll, which tells what it did.
         ensure(2, self.hosts[node].tape.borrow().is_empty(), || {

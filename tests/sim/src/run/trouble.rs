@@ -132,7 +132,7 @@ impl Run {
         if self.trace == Trace::On {
             self.note(|| format!("n{node} starts: {view:?}"));
         }
-        let stage = Stage { peer: &**peer, disks: &self.disks };
+        let stage = Stage { peer: &**peer, disks: &self.disks, ids: &self.plan.ids };
         let disk = self.disks[node].0.borrow();
         let recovered = Recovered { view: &view, durable: disk.durable() };
         self.chronicle.start(node, &recovered, &stage)?;
