@@ -197,6 +197,7 @@ mod node;
 mod options;
 mod raft;
 mod seal;
+mod sort;
 mod status;
 mod storage;
 mod types;

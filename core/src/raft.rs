@@ -37,6 +37,7 @@ use crate::configuration::{Configuration, MEMBER_BYTES};
 use crate::log::{ENTRY_OVERHEAD_MAX, Log, Memory};
 use crate::options::{MIN_LOG_SLOTS, Options, SetupError};
 use crate::seal::Seal;
+use crate::sort::sort;
 use crate::status::Counters;
 use crate::types::{HardState, Incarnation, Index, MemberId, NodeId, Nonce, Ticks};
 use invariant::Fault;
@@ -137,12 +138,15 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             return Err(SetupError::LogTooSmall);
         }
         log.keep_reserve();
+        let mut ids = Vec::<NodeId, N>::new();
+        let room = ids.extend_from_slice(others);
+        room.map_err(|_| SetupError::TooManyMembers { capacity: N })?;
+        sort(&mut ids);
         let mut links = Vec::new();
-        for id in others {
-            let room = links.push(Link::new(*id));
+        for id in ids {
+            let room = links.push(Link::new(id));
             room.map_err(|_| SetupError::TooManyMembers { capacity: N })?;
         }
-        links.sort_unstable_by_key(|link: &Link| link.id);
         let process = Nonce(nonzero(&mut random));
         let mut raft = Self {
             ids: link::ids_hash(options.id, &links),

@@ -9,7 +9,7 @@ use heapless::Vec;
 use rand_core::Rng;
 
 use super::election::Granted;
-use super::link::{Owed, PeerSet};
+use super::link::{Link, Owed, PeerSet};
 use super::role::{Follower, Role};
 use super::{Raft, nonzero};
 use crate::configuration::{MEMBER_BYTES, Member, Members, encode_member};
@@ -110,12 +110,17 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// We and all that have answered this round blank, by ascending id.
     fn candidates(&self) -> Vec<Member, N> {
         let us = Member { member: self.member(), datagram: self.stated_datagram() };
-        let them = self.links.iter().map(|link| Member {
+        let them = |link: &Link| Member {
             member: MemberId { id: link.id, incarnation: link.blank },
             datagram: link.datagram,
-        });
-        let mut candidates: Vec<Member, N> = them.chain([us]).collect();
-        candidates.sort_unstable_by_key(|member| member.member.id);
+        };
+        let below = self.links.iter().filter(|link| link.id < self.options.id).map(them);
+        let above = self.links.iter().filter(|link| link.id > self.options.id).map(them);
+        let mut candidates = Vec::new();
+        for member in below.chain([us]).chain(above) {
+            // There is room: that was checked when the node was set up.
+            let _room = candidates.push(member);
+        }
         candidates
     }
 

@@ -12,6 +12,7 @@ use crate::log::Memory;
 use crate::message::{AppendOutcome, AppendReply};
 use crate::options::Timing;
 use crate::seal::Seal;
+use crate::sort::sort;
 use crate::status::count;
 use crate::types::{EntryId, Index, Ticks};
 
@@ -39,8 +40,13 @@ impl<const N: usize> Leader<N> {
         now: Ticks,
         timing: &Timing,
     ) -> Self {
+        let mut progress = Vec::new();
+        for _link in links {
+            // There is room: the links are in a vector of the same capacity.
+            let _room = progress.push(Progress::new(base, next, now));
+        }
         Self {
-            progress: links.iter().map(|_| Progress::new(base, next, now)).collect(),
+            progress,
             first,
             heartbeat_at: now.plus(timing.heartbeat),
             quorum_at: now.plus(timing.election_min),
@@ -166,7 +172,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         // Who is no voter holds nothing that counts: index zero, below all others.
         let mut held = [Index::ZERO; N];
         held.iter_mut().zip(voters.chain(own)).for_each(|(held, index)| *held = index);
-        held.sort_unstable();
+        sort(&mut held);
         let held_by = |voters| {
             let place = N.checked_sub(voters);
             place.and_then(|place| held.get(place)).copied().unwrap_or_default()

@@ -73,10 +73,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 let id = member.member.id;
                 id == options.id || others.contains(&id)
             };
-            if !members.iter().all(is_known) || members.count() > N {
+            if !members.iter().all(is_known) {
                 return Err(SetupError::Stored);
             }
-            let voters: heapless::Vec<Member, N> = members.iter().collect();
+            let mut voters = heapless::Vec::<Member, N>::new();
+            for member in members.iter() {
+                voters.push(member).map_err(|_| SetupError::Stored)?;
+            }
             raft.configuration.index = saved.base.index;
             raft.configuration.members = voters;
             raft.meet_configuration();
