@@ -154,7 +154,7 @@ pub fn an_acknowledgement_waits_for_the_disk() {
     assert_eq!(accepted(&bench.drive()), Some(2));
 }
 
-/// PITFALLS 24; DESIGN 10: a heartbeat is answered while the disk is slow, with what it has.
+/// PITFALLS 24; the host: a heartbeat is answered while the disk is slow, with what it has.
 pub fn a_heartbeat_is_answered_while_the_disk_is_busy() {
     let mut bench = Bench::follower(&[1]);
     bench.persisting = Persisting::Submitted;
@@ -166,7 +166,7 @@ pub fn a_heartbeat_is_answered_while_the_disk_is_busy() {
     assert_eq!(accepted(&bench.drive()), Some(2));
 }
 
-/// DESIGN 6: an answer names the append that it answers.
+/// Loss: an answer names the append that it answers.
 pub fn an_answer_repeats_the_number_of_the_append() {
     let mut bench = Bench::follower(&[1]);
     for number in [7, 9, 8] {

@@ -112,7 +112,7 @@ pub fn a_candidate_does_not_ask_before_its_own_vote_is_durable() {
     assert!(bench.drive().vote_to(ONE).is_some());
 }
 
-/// DESIGN 6: a vote request may be lost, so it is repeated until it is answered, in one term.
+/// Loss: a vote request may be lost, so it is repeated until it is answered, in one term.
 pub fn a_candidate_repeats_its_requests_to_those_who_have_not_answered() {
     let mut bench = Bench::follower_of_five(&[1]);
     bench.stand();
@@ -124,7 +124,7 @@ pub fn a_candidate_repeats_its_requests_to_those_who_have_not_answered() {
     assert!(!sent.has_to(ONE), "it has answered");
 }
 
-/// DESIGN 6: the same for pre-votes.
+/// Loss: the same for pre-votes.
 pub fn a_pre_candidate_repeats_its_requests_to_those_who_have_not_answered() {
     let mut bench = Bench::follower_of_five(&[1]);
     bench.campaign();
@@ -197,7 +197,7 @@ pub fn a_pre_vote_does_not_count_as_a_vote() {
     assert!(leads_not(&bench.reacts(ONE, pre_granted(2))));
 }
 
-/// DESIGN 8.6; PITFALLS 4: votes are counted by life.
+/// Formation; PITFALLS 4: votes are counted by life.
 pub fn a_vote_of_another_life_of_a_voter_does_not_count() {
     let mut bench = Bench::follower(&[1]);
     bench.stand();
@@ -207,7 +207,7 @@ pub fn a_vote_of_another_life_of_a_voter_does_not_count() {
     assert!(leads_not(&bench.drive()));
 }
 
-/// DESIGN 8.6: who is no member has no vote.
+/// Formation: who is no member has no vote.
 pub fn a_vote_of_a_stranger_does_not_count() {
     let mut bench = Bench::follower(&[1]);
     bench.stand();

@@ -172,7 +172,7 @@ pub fn a_heartbeat_into_the_compacted_part_matches() {
     assert_eq!(bench.raft.base(), at(1, 4));
 }
 
-/// Section 7; DESIGN 3: only what every member holds is dropped, or a follower could never get it.
+/// Section 7; encoding: only what every member holds is dropped, or a follower could never get it.
 pub fn a_leader_keeps_what_a_follower_lacks() {
     let mut bench = Bench::leader(&[1]);
     let entry = bench.propose(b"command");
@@ -186,14 +186,14 @@ pub fn a_leader_keeps_what_a_follower_lacks() {
     assert_eq!(bench.raft.compact(entry.index).0, 3);
 }
 
-/// DESIGN 3: what a follower may drop it learns from its leader.
+/// Encoding: what a follower may drop it learns from its leader.
 pub fn a_follower_keeps_what_another_may_lack() {
     let mut bench = Bench::follower(&[1, 1, 1]);
     bench.answers(ONE, heartbeat(1, at(1, 3), 3));
     assert_eq!(bench.raft.compact(coracle::Index(3)).0, 0, "it is applied, but not everywhere");
 }
 
-/// DESIGN 3: a 4 KiB log serves a working member, because what all hold is dropped.
+/// Encoding: a 4 KiB log serves a working member, because what all hold is dropped.
 pub fn a_log_of_four_kibibytes_serves_a_thousand_commands() {
     let mut memory = Large::fresh();
     let mut bench = Bench::stored(&mut memory, voters(3), 1, None, &[1]);

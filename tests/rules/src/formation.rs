@@ -1,4 +1,4 @@
-//! How blank nodes form an epoch, once and all together (DESIGN 8.2 to 8.4).
+//! How blank nodes form an epoch, once and all together.
 
 use coracle::message::{BootReply, Hello, HelloReply, Message, Standing};
 use coracle::{EntryId, EntryKind, Epoch, Incarnation, MemberId, Members, NodeId, Nonce, RoleName};
@@ -9,7 +9,7 @@ use crate::harness::{
     at, configuration, entries, member, vote,
 };
 
-/// DESIGN 8.2: a round is a hello with a new nonce to all other ids, repeated while it is not
+/// Formation: a round is a hello with a new nonce to all other ids, repeated while it is not
 /// answered.
 pub fn a_blank_node_asks_all_others_who_they_are() {
     let mut bench = Bench::blank(3);
@@ -23,7 +23,7 @@ pub fn a_blank_node_asks_all_others_who_they_are() {
     assert!(again.hello_to(ONE).is_none(), "it has answered");
 }
 
-/// DESIGN 8.1: a life is on the disk before anybody hears of it, or a restart would deny it.
+/// Formation: a life is on the disk before anybody hears of it, or a restart would deny it.
 pub fn a_blank_nodes_life_is_durable_before_anybody_hears_of_it() {
     let mut bench = Bench::blank(3);
     bench.persisting = Persisting::Submitted;
@@ -37,7 +37,7 @@ pub fn a_blank_nodes_life_is_durable_before_anybody_hears_of_it() {
     assert_eq!(bench.raft.role(), RoleName::Blank);
 }
 
-/// DESIGN 8.2: the answer repeats the question's nonce, so that a late one is recognised.
+/// Formation: the answer repeats the question's nonce, so that a late one is recognised.
 pub fn a_hello_is_answered_with_its_nonce() {
     let mut bench = Bench::blank(3);
     let ids = bench.drive().hello_to(ONE).expect("a hello").ids;
@@ -47,7 +47,7 @@ pub fn a_hello_is_answered_with_its_nonce() {
     assert_eq!((reply.nonce, reply.standing), (Nonce(77), Standing::Blank));
 }
 
-/// DESIGN 8.2: a member says which epoch it is in and whom it follows.
+/// Formation: a member says which epoch it is in and whom it follows.
 pub fn a_member_says_which_epoch_it_is_in() {
     let mut bench = Bench::follower(&[1]);
     bench.answers(ONE, crate::harness::heartbeat(1, at(1, 1), 1));
@@ -78,7 +78,7 @@ pub fn the_answer_to_a_hello_is_no_longer_than_the_hello() {
     assert!(answer <= question, "{answer} bytes for {question}");
 }
 
-/// DESIGN 8.1: nodes with different lists of ids are not one cluster.
+/// Formation: nodes with different lists of ids are not one cluster.
 pub fn another_list_of_ids_is_refused() {
     let mut bench = Bench::blank_coordinator(3);
     let sent = bench.drive();
@@ -94,7 +94,7 @@ pub fn another_list_of_ids_is_refused() {
     assert!(bench.raft.counters().other_ids >= 2);
 }
 
-/// DESIGN 8.3: the lowest id coordinates, and nobody else.
+/// Formation: the lowest id coordinates, and nobody else.
 pub fn only_the_lowest_id_coordinates() {
     let mut bench = Bench::blank(3);
     let nonce = bench.drive().hello_to(ONE).expect("a hello").nonce;
@@ -103,7 +103,7 @@ pub fn only_the_lowest_id_coordinates() {
     assert!(sent.boot_to(ONE).is_none() && sent.boot_to(THREE).is_none());
 }
 
-/// DESIGN 8.3: with fresh blank answers from *all* others.
+/// Formation: with fresh blank answers from *all* others.
 pub fn the_coordinator_proposes_only_when_all_are_there() {
     let mut bench = Bench::blank_coordinator(3);
     let nonce = bench.drive().hello_to(TWO).expect("a hello").nonce;
@@ -117,7 +117,7 @@ pub fn the_coordinator_proposes_only_when_all_are_there() {
     assert_eq!(sent.boot_to(THREE), Some(members));
 }
 
-/// DESIGN 8.2: only the current nonce counts: an old answer may be of a life that is over.
+/// Formation: only the current nonce counts: an old answer may be of a life that is over.
 pub fn an_answer_to_an_earlier_round_does_not_count() {
     let mut bench = Bench::blank_coordinator(3);
     let old = bench.drive().hello_to(TWO).expect("a hello").nonce;
@@ -139,7 +139,7 @@ pub fn an_answer_to_an_earlier_round_does_not_count() {
     assert!(sent.boot_to(TWO).is_some());
 }
 
-/// DESIGN 8.3: a node that is in an epoch already is no part of a first formation.
+/// Formation: a node that is in an epoch already is no part of a first formation.
 pub fn the_coordinator_proposes_nothing_when_one_is_in_an_epoch() {
     let mut bench = Bench::blank_coordinator(3);
     let nonce = bench.drive().hello_to(TWO).expect("a hello").nonce;
@@ -150,7 +150,7 @@ pub fn the_coordinator_proposes_nothing_when_one_is_in_an_epoch() {
     assert!(sent.boot_to(TWO).is_none());
 }
 
-/// DESIGN 8.3: with *all* accepts it forms: epoch hash(V), log [V], term 1, leader.
+/// Formation: with *all* accepts it forms: epoch hash(V), log V, term 1, leader.
 pub fn the_coordinator_forms_only_when_all_accept() {
     let mut bench = Bench::blank_coordinator(3);
     propose(&mut bench);
@@ -172,7 +172,7 @@ pub fn the_coordinator_forms_only_when_all_accept() {
     assert_eq!(bench.disk.hard.epoch, members.epoch(CLUSTER));
 }
 
-/// DESIGN 8.3, 4: the epoch is durable before anybody hears of it: it is formed once per life.
+/// Formation: the epoch is durable before anybody hears of it: it is formed once per life.
 pub fn an_epoch_is_durable_before_anybody_is_in_it() {
     let mut bench = Bench::blank_coordinator(3);
     propose(&mut bench);
@@ -188,7 +188,7 @@ pub fn an_epoch_is_durable_before_anybody_is_in_it() {
     assert!(bench.drive().append_to(TWO).is_some());
 }
 
-/// DESIGN 8.3: an accept is for one V.
+/// Formation: an accept is for one V.
 pub fn an_accept_of_another_proposal_does_not_count() {
     let mut bench = Bench::blank_coordinator(3);
     propose(&mut bench);
@@ -201,7 +201,7 @@ pub fn an_accept_of_another_proposal_does_not_count() {
     assert_eq!(bench.raft.role(), RoleName::Blank);
 }
 
-/// DESIGN 8.3: who refuses is no longer what it was; the coordinator asks again.
+/// Formation: who refuses is no longer what it was; the coordinator asks again.
 pub fn a_refused_proposal_is_given_up() {
     let mut bench = Bench::blank_coordinator(3);
     let old = propose(&mut bench);
@@ -215,7 +215,7 @@ pub fn a_refused_proposal_is_given_up() {
     assert!(sent.append_to(TWO).is_none(), "that proposal is over");
 }
 
-/// DESIGN 8.3: "a member superseded: the coordinator takes a new V".
+/// Formation: "a member superseded: the coordinator takes a new V".
 pub fn a_member_that_restarts_makes_for_a_new_proposal() {
     let mut bench = Bench::blank_coordinator(3);
     let old = propose(&mut bench);
@@ -236,7 +236,7 @@ pub fn a_member_that_restarts_makes_for_a_new_proposal() {
     panic!("the coordinator waits for a life that is over");
 }
 
-/// DESIGN 8.3: accepting "binds it to nothing": not even a write, and another V may follow.
+/// Formation: accepting "binds it to nothing": not even a write, and another V may follow.
 pub fn accepting_a_proposal_binds_to_nothing() {
     let mut bench = Bench::blank(3);
     bench.drive();
@@ -255,7 +255,7 @@ pub fn accepting_a_proposal_binds_to_nothing() {
     assert_eq!(bench.disk.hard.epoch, epoch);
 }
 
-/// DESIGN 8.3: a node accepts only what names this life of it.
+/// Formation: a node accepts only what names this life of it.
 pub fn a_proposal_for_another_life_is_refused() {
     let mut bench = Bench::blank(3);
     bench.drive();
@@ -264,7 +264,7 @@ pub fn a_proposal_for_another_life_is_refused() {
     assert_ne!(offer(&mut bench, &members), Some(true));
 }
 
-/// DESIGN 8.3: and only from the lowest id that it names.
+/// Formation: and only from the lowest id that it names.
 pub fn a_proposal_of_another_than_the_coordinator_is_refused() {
     let mut bench = Bench::blank(3);
     bench.drive();
@@ -274,7 +274,7 @@ pub fn a_proposal_of_another_than_the_coordinator_is_refused() {
     assert_ne!(sent.boot_reply_to(THREE).map(|reply| reply.accepted), Some(true));
 }
 
-/// DESIGN 8.3: a node accepts "if still BLANK".
+/// Formation: a node accepts "if still BLANK".
 pub fn a_member_accepts_no_proposal() {
     let mut bench = Bench::follower(&[1]);
     let members = configuration(&bench.voters);
@@ -282,7 +282,7 @@ pub fn a_member_accepts_no_proposal() {
     assert_eq!(bench.raft.term(), Term(1));
 }
 
-/// DESIGN 8.3: alone there is nobody to wait for.
+/// Formation: alone there is nobody to wait for.
 pub fn a_single_node_forms_alone_and_commits() {
     let mut bench = Bench::blank_sized_one();
     bench.pass(Ticks(1));
@@ -296,7 +296,7 @@ pub fn a_single_node_forms_alone_and_commits() {
     assert_eq!(bench.raft.role(), RoleName::Leader, "it is its own quorum");
 }
 
-/// DESIGN 8.4: a single node with a disk leads again after a restart.
+/// Formation: a single node with a disk leads again after a restart.
 pub fn a_single_node_leads_again_after_a_restart() {
     let mut bench = Bench::of_one(&[1, 1]);
     bench.pass(ELECTION_MAX);
@@ -305,7 +305,7 @@ pub fn a_single_node_leads_again_after_a_restart() {
     assert!(bench.has_applied(at(1, 2)));
 }
 
-/// DESIGN 8.3: three blank nodes form one epoch.
+/// Formation: three blank nodes form one epoch.
 pub fn blank_nodes_form_one_epoch_and_elect() {
     for seed in 40..44 {
         let mut network = Network::<3>::new(seed);
@@ -331,7 +331,7 @@ pub fn blank_nodes_form_one_epoch_through_loss() {
     }
 }
 
-/// DESIGN 8.3: "never with fewer than n", however long they wait: the missing ones might be a
+/// Formation: "never with fewer than n", however long they wait: the missing ones might be a
 /// cluster of their own.
 pub fn two_of_three_never_form() {
     for missing in 0..3 {

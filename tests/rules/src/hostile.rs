@@ -44,7 +44,7 @@ pub fn a_datagram_of_an_unknown_sender_is_dropped() {
     assert_eq!(bench.raft.counters().unknown_sender, 3);
 }
 
-/// DESIGN 7: the receiver drops what is not meant for its own life, and counts it.
+/// All of Raft: the receiver drops what is not meant for its own life, and counts it.
 pub fn a_datagram_for_another_life_is_dropped() {
     let mut bench = Bench::follower(&[1]);
     let before = bench.state();
@@ -61,7 +61,7 @@ pub fn a_datagram_for_another_life_is_dropped() {
     assert_eq!(bench.raft.counters().misdirected, 3);
 }
 
-/// DESIGN 9: neighbours on one network do not mix.
+/// The wire: neighbours on one network do not mix.
 pub fn a_datagram_of_another_cluster_or_epoch_is_dropped() {
     let mut bench = Bench::follower(&[1]);
     let before = bench.state();
@@ -81,7 +81,7 @@ pub fn a_datagram_of_another_cluster_or_epoch_is_dropped() {
     assert_eq!(bench.state(), before);
 }
 
-/// DESIGN 9: a tag stands for the whole introduction; the right one is enough.
+/// The wire: a tag stands for the whole introduction; the right one is enough.
 pub fn a_tagged_datagram_is_taken_only_with_the_right_tag() {
     let mut bench = Bench::follower(&[1]);
     let tag = bench.introduction(ONE).tag();
@@ -116,7 +116,7 @@ pub fn a_commit_beyond_the_log_commits_only_what_is_there() {
     assert_eq!(bench.violation, None);
 }
 
-/// DESIGN 3: what all are said to hold is never above what is committed here.
+/// Encoding: what all are said to hold is never above what is committed here.
 pub fn an_entry_is_not_dropped_before_it_is_applied_whatever_the_leader_says() {
     let mut bench = Bench::follower(&[1, 1, 1]);
     let beat = Append {
@@ -265,7 +265,7 @@ pub fn a_read_index_beyond_the_log_is_waited_for() {
     assert_eq!((bench.raft.commit(), bench.violation), (Index(2), None));
 }
 
-/// DESIGN 9: a message of the protocol in a client's form, and a client's in a member's, are
+/// The wire: a message of the protocol in a client's form, and a client's in a member's, are
 /// dropped.
 pub fn a_message_in_the_wrong_form_of_address_is_dropped() {
     let mut bench = Bench::follower(&[1]);

@@ -1,4 +1,4 @@
-//! How a blank node comes into an epoch, and stays in it (DESIGN 8.1, 8.4).
+//! How a blank node comes into an epoch, and stays in it (formation).
 
 use coracle::wire::{Header, Introduction, Route};
 use coracle::{EntryId, EntryKind, Epoch, Incarnation, NodeId, RoleName, Term};
@@ -8,7 +8,7 @@ use crate::harness::{
     pre_vote, refused, vote,
 };
 
-/// DESIGN 8.4: "BLANK grants pre-votes, changing nothing".
+/// Formation: "BLANK grants pre-votes, changing nothing".
 pub fn a_blank_node_grants_pre_votes_and_stays_blank() {
     let mut bench = Bench::blank(3);
     bench.drive();
@@ -22,7 +22,7 @@ pub fn a_blank_node_grants_pre_votes_and_stays_blank() {
     assert_eq!(bench.answers(THREE, pre_vote(2, at(1, 1))).pre_verdict_to(THREE), Some(true));
 }
 
-/// DESIGN 8.4: "the first append ... to its incarnation takes it into that epoch with an empty log;
+/// Formation: "the first append ... to its incarnation takes it into that epoch with an empty log;
 /// then it is a follower".
 pub fn the_first_append_takes_a_blank_node_into_the_epoch() {
     let mut bench = Bench::blank(3);
@@ -36,7 +36,7 @@ pub fn the_first_append_takes_a_blank_node_into_the_epoch() {
     assert!(bench.has_applied(at(1, 2)));
 }
 
-/// DESIGN 8.4: "... or vote request": a blank member of V that may not vote would deadlock.
+/// Formation: "... or vote request": a blank member of V that may not vote would deadlock.
 pub fn the_first_vote_request_takes_a_blank_node_into_the_epoch() {
     let mut bench = Bench::blank(3);
     bench.drive();
@@ -47,7 +47,7 @@ pub fn the_first_vote_request_takes_a_blank_node_into_the_epoch() {
     assert_eq!(hard.vote, Some(member(THREE)));
 }
 
-/// DESIGN 8.4: nothing else of an epoch concerns a blank node.
+/// Formation: nothing else of an epoch concerns a blank node.
 pub fn a_blank_node_drops_all_else_of_an_epoch() {
     let mut bench = Bench::blank(3);
     bench.drive();
@@ -59,7 +59,7 @@ pub fn a_blank_node_drops_all_else_of_an_epoch() {
     assert_eq!(bench.raft.counters().misdirected, 3);
 }
 
-/// DESIGN 8.1: one life joins one epoch, ever.
+/// Formation: one life joins one epoch, ever.
 pub fn a_node_never_takes_part_in_two_epochs() {
     let mut bench = Bench::blank(3);
     bench.drive();
@@ -81,7 +81,7 @@ pub fn a_node_never_takes_part_in_two_epochs() {
     assert_eq!(bench.answers(ONE, vote(2, at(1, 1))).verdict_to(ONE), Some(true));
 }
 
-/// DESIGN 8.4: "it campaigns only if its latest configuration names it", so not while it knows none.
+/// Formation: "it campaigns only if its latest configuration names it", so not while it knows none.
 pub fn a_node_without_a_configuration_does_not_campaign() {
     let mut bench = Bench::blank(3);
     let quiet = |sent: Sent| sent.pre_vote_to(ONE).is_none() && sent.vote_to(ONE).is_none();
@@ -94,7 +94,7 @@ pub fn a_node_without_a_configuration_does_not_campaign() {
     }
 }
 
-/// DESIGN 8.4: a configuration that names another life of it does not make it a candidate either.
+/// Formation: a configuration that names another life of it does not make it a candidate either.
 pub fn a_node_that_its_configuration_does_not_name_does_not_campaign() {
     let mut bench = Bench::blank(3);
     bench.drive();
@@ -107,7 +107,7 @@ pub fn a_node_that_its_configuration_does_not_name_does_not_campaign() {
     }
 }
 
-/// DESIGN 9: who has spoken from inside the epoch is addressed by the tag, and nobody else: a blank
+/// The wire: who has spoken from inside the epoch is addressed by the tag, and nobody else: a blank
 /// node could not compute it.
 pub fn a_peer_is_addressed_in_full_until_it_has_answered() {
     let mut bench = Bench::follower(&[1]);
@@ -125,7 +125,7 @@ pub fn a_peer_is_addressed_in_full_until_it_has_answered() {
     }
 }
 
-/// DESIGN 9: a candidate begins anew: who was started again may not know the tag any more.
+/// The wire: a candidate begins anew: who was started again may not know the tag any more.
 pub fn a_candidate_addresses_everybody_in_full() {
     let mut bench = Bench::follower(&[1]);
     let sent = bench.answers(ONE, heartbeat(1, at(1, 1), 1));

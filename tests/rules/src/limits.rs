@@ -91,7 +91,7 @@ pub fn a_command_that_fits_no_datagram_is_refused() {
     assert!(bench.has_applied(entry));
 }
 
-/// DESIGN 9: the smallest voter decides what is too large.
+/// The wire: the smallest voter decides what is too large.
 pub fn the_smallest_member_decides_what_is_too_large() {
     let of = |datagram: u16| {
         let mut voters = voters(3);
@@ -108,7 +108,7 @@ pub fn the_smallest_member_decides_what_is_too_large() {
     assert_eq!(of(512) - of(256), 256);
 }
 
-/// DESIGN 3: in the largest datagram, with the longest numbers, the largest command still fits.
+/// Encoding: in the largest datagram, with the longest numbers, the largest command still fits.
 pub fn the_largest_command_fits_with_the_longest_numbers() {
     let mut bench = based(u64::MAX - 1, u64::MAX - 9_000);
     bench.stand_and_win();
@@ -170,7 +170,7 @@ pub fn a_follower_refuses_a_command_and_names_the_leader() {
     assert_eq!(bench.raft.last(), at(1, 1));
 }
 
-/// DESIGN 8.7: "a leader takes proposals only after its no-op has committed".
+/// Formation: "a leader takes proposals only after its no-op has committed".
 pub fn a_new_leader_takes_no_command_before_its_first_entry_is_committed() {
     let (mut bench, sent) = Bench::new_leader(&[1]);
     assert_eq!(bench.raft.propose(b"command"), Err(ProposeError::NotReady));
@@ -298,7 +298,7 @@ pub fn a_stored_log_that_is_damaged_is_refused() {
     assert_eq!(bench.raft.recover_run(good.bytes()), Err(RecoverError::Running));
 }
 
-/// DESIGN 12: equal histories give equal fingerprints, and a clone is the same node.
+/// Determinism: equal histories give equal fingerprints, and a clone is the same node.
 pub fn equal_histories_have_equal_fingerprints() {
     let mut one = Bench::leader(&[1, 1]);
     let mut other = Bench::leader(&[1, 1]);
@@ -312,7 +312,7 @@ pub fn equal_histories_have_equal_fingerprints() {
     assert_eq!(one.raft.fingerprint(), third.raft.fingerprint());
 }
 
-/// DESIGN 12: whatever decides what the node will do is in its fingerprint.
+/// Determinism: whatever decides what the node will do is in its fingerprint.
 pub fn different_states_have_different_fingerprints() {
     let mut prints: heapless::Vec<u64, 16> = heapless::Vec::new();
     let mut note = |bench: &Bench| {

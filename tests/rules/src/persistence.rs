@@ -1,4 +1,4 @@
-//! Persist before send (figure 2, "updated on stable storage before responding to RPCs"; DESIGN 4).
+//! Persist before send (figure 2, "updated on stable storage before responding to RPCs"; persist before send).
 
 use coracle::message::AppendOutcome;
 use coracle::{EntryId, Index, NodeId, Output, Term, Ticks};
@@ -8,7 +8,7 @@ use crate::harness::{
     at, heartbeat, member, pre_vote, terms, vote,
 };
 
-/// DESIGN 4: a guard that is dropped is offered again, so that forgetting one costs progress only.
+/// Persist before send: a guard that is dropped is offered again, so that forgetting one costs progress only.
 pub fn a_write_that_is_forgotten_is_offered_again() {
     let mut bench = Bench::follower(&[1]);
     bench.persisting = Persisting::Never;
@@ -20,7 +20,7 @@ pub fn a_write_that_is_forgotten_is_offered_again() {
     assert_eq!(terms(&bench.disk.log), [1, 1]);
 }
 
-/// DESIGN 4: the same for a datagram.
+/// Persist before send: the same for a datagram.
 pub fn a_datagram_that_is_forgotten_is_offered_again() {
     let mut bench = Bench::follower(&[1]);
     bench.hears(ONE, heartbeat(1, at(1, 1), 0));
@@ -33,7 +33,7 @@ pub fn a_datagram_that_is_forgotten_is_offered_again() {
     assert_eq!(acknowledged(&bench.drive()), Some(1));
 }
 
-/// DESIGN 4: the same for a datagram whose buffer is too small.
+/// Persist before send: the same for a datagram whose buffer is too small.
 pub fn a_datagram_that_does_not_fit_the_buffer_is_offered_again() {
     let mut bench = Bench::follower(&[1]);
     bench.hears(ONE, heartbeat(1, at(1, 1), 0));
@@ -45,7 +45,7 @@ pub fn a_datagram_that_does_not_fit_the_buffer_is_offered_again() {
     assert_eq!(acknowledged(&bench.drive()), Some(1));
 }
 
-/// DESIGN 4: the same for a command to be applied.
+/// Persist before send: the same for a command to be applied.
 pub fn a_command_that_is_not_applied_is_offered_again() {
     let mut bench = Bench::follower(&[1, 1]);
     bench.hears(ONE, heartbeat(1, at(1, 2), 2));
@@ -67,7 +67,7 @@ pub fn a_command_that_is_not_applied_is_offered_again() {
     assert_eq!(bench.applied_count, 1);
 }
 
-/// DESIGN 4: nothing at all leaves while the hard state is not durable, whatever arrives meanwhile.
+/// Persist before send: nothing at all leaves while the hard state is not durable, whatever arrives meanwhile.
 pub fn nothing_leaves_while_the_hard_state_is_not_durable() {
     let mut bench = Bench::follower(&[1, 2]);
     bench.persisting = Persisting::Submitted;
@@ -81,7 +81,7 @@ pub fn nothing_leaves_while_the_hard_state_is_not_durable() {
     assert!(sent.has_to(ONE) && sent.has_to(THREE));
 }
 
-/// DESIGN 4: while a write is under way elsewhere, the node goes on.
+/// Persist before send: while a write is under way elsewhere, the node goes on.
 pub fn a_leader_goes_on_while_its_disk_writes() {
     let mut bench = Bench::leader(&[1]);
     bench.persisting = Persisting::Submitted;
@@ -98,7 +98,7 @@ pub fn a_leader_goes_on_while_its_disk_writes() {
     assert!(bench.beats().append_to(ONE).is_some(), "it beats");
 }
 
-/// DESIGN 4: what has been submitted is not offered a second time.
+/// Persist before send: what has been submitted is not offered a second time.
 pub fn a_submitted_write_is_not_offered_again() {
     let mut bench = Bench::follower(&[1]);
     bench.persisting = Persisting::Submitted;
@@ -108,7 +108,7 @@ pub fn a_submitted_write_is_not_offered_again() {
     assert_eq!(bench.writing.len(), 1);
 }
 
-/// DESIGN 4: receipts come back in the order of submission; a later one speaks for those before.
+/// Persist before send: receipts come back in the order of submission; a later one speaks for those before.
 pub fn a_later_receipt_speaks_for_the_earlier_ones() {
     let mut bench = Bench::follower(&[1]);
     bench.persisting = Persisting::Submitted;
@@ -125,7 +125,7 @@ pub fn a_later_receipt_speaks_for_the_earlier_ones() {
     assert_eq!(bench.raft.durable_index(), Index(3), "an old receipt takes nothing back");
 }
 
-/// DESIGN 4: each write is acknowledged when it is durable; it does not wait for those behind it, or
+/// Persist before send: each write is acknowledged when it is durable; it does not wait for those behind it, or
 /// a busy disk would never let an answer out.
 pub fn an_acknowledgement_does_not_wait_for_later_writes() {
     let mut bench = Bench::follower(&[1]);
@@ -175,7 +175,7 @@ pub fn a_deposed_leaders_late_write_does_not_acknowledge_its_successors_entry() 
     assert_eq!(acknowledged_to(THREE, &bench.drive()), Some(3));
 }
 
-/// DESIGN 4: everything that has arrived is written in one go: group commit without code for it.
+/// Persist before send: everything that has arrived is written in one go: group commit without code for it.
 pub fn one_write_covers_all_that_has_arrived() {
     let mut bench = Bench::follower(&[1]);
     let writes = bench.disk.writes;
@@ -237,7 +237,7 @@ pub fn a_restarted_node_does_not_guess_what_is_committed() {
     assert_eq!(bench.applied_count, 1);
 }
 
-/// DESIGN 8.4: the epoch that a blank node joins is durable before anybody hears from inside it.
+/// Formation: the epoch that a blank node joins is durable before anybody hears from inside it.
 pub fn a_node_has_joined_on_disk_before_it_answers_from_inside() {
     let mut bench = Bench::blank(3);
     bench.drive();
@@ -251,7 +251,7 @@ pub fn a_node_has_joined_on_disk_before_it_answers_from_inside() {
     assert_eq!(acknowledged(&bench.drive()), Some(1));
 }
 
-/// Figure 2, DESIGN 4, PITFALLS 22, all together: whatever the order of appends, leaders, votes and
+/// Figure 2, persist before send, PITFALLS 22, all together: whatever the order of appends, leaders, votes and
 /// finished writes, what a node has said is on its disk.
 pub fn what_a_node_has_said_is_on_its_disk() {
     for seed in 0..40 {

@@ -203,7 +203,7 @@ pub fn a_stale_answer_confirms_no_read() {
     assert_eq!(bench.read_end(read), None);
 }
 
-/// DESIGN 6: the round's heartbeats may be lost, so they are repeated.
+/// Loss: the round's heartbeats may be lost, so they are repeated.
 pub fn a_lost_round_is_repeated() {
     let mut bench = Bench::leader(&[1]);
     let read = bench.read();
@@ -231,7 +231,7 @@ pub fn a_follower_asks_its_leader_and_waits_until_it_has_applied() {
     assert_eq!(bench.read_end(read), Some(true));
 }
 
-/// DESIGN 6: the question may be lost, so it is repeated.
+/// Loss: the question may be lost, so it is repeated.
 pub fn a_follower_repeats_its_question() {
     let mut bench = Bench::follower(&[1]);
     bench.answers(ONE, heartbeat(1, at(1, 1), 1));

@@ -1,5 +1,5 @@
 //! How a leader brings its log to the others (figure 2, "leaders"; section 5.3), and what it makes
-//! of lost, late and doubled answers (DESIGN 6).
+//! of lost, late and doubled answers (loss).
 
 use coracle::message::{AppendOutcome, AppendReply, Message};
 use coracle::{EntryKind, ProposeError, RoleName, Term, Ticks};
@@ -37,7 +37,7 @@ pub fn waiting_commands_share_a_datagram() {
     assert!(entries(append.run).map(|(_, _, data, _)| data).eq([b"a", b"b", b"c"]));
 }
 
-/// Thesis 10.2.1; DESIGN 4: the followers write while the leader does.
+/// Thesis 10.2.1; persist before send: the followers write while the leader does.
 pub fn a_leaders_appends_leave_before_its_own_write() {
     let mut bench = Bench::leader(&[1]);
     bench.persisting = Persisting::Never;
@@ -47,7 +47,7 @@ pub fn a_leaders_appends_leave_before_its_own_write() {
     assert!(sent.append_to(THREE).is_some_and(|append| !append.run.is_empty()));
 }
 
-/// Thesis 10.2.1; DESIGN 4: the leader is one of the majority only once its own disk has the entry.
+/// Thesis 10.2.1; persist before send: the leader is one of the majority only once its own disk has the entry.
 pub fn a_leader_does_not_count_itself_before_its_disk_has_the_entry() {
     let mut bench = Bench::leader(&[1]);
     bench.persisting = Persisting::Submitted;
@@ -154,7 +154,7 @@ pub fn an_overtaken_acknowledgement_takes_nothing_back() {
     assert!(bench.has_applied(first), "one, four and the leader have it");
 }
 
-/// DESIGN 6: an acknowledgement counts once, however often it arrives.
+/// Loss: an acknowledgement counts once, however often it arrives.
 pub fn a_doubled_acknowledgement_counts_once() {
     let mut bench = Bench::leader_of_five(&[1]);
     let entry = bench.propose(b"command");
@@ -191,7 +191,7 @@ pub fn an_acknowledgement_beyond_the_log_is_ignored() {
     }
 }
 
-/// DESIGN 6: what is not acknowledged is sent again, by a timer.
+/// Loss: what is not acknowledged is sent again, by a timer.
 pub fn an_append_that_is_not_answered_is_sent_again() {
     let mut bench = Bench::leader(&[1]);
     bench.propose(b"command");
@@ -222,7 +222,7 @@ pub fn a_silent_follower_is_tried_for_ever_but_not_flooded() {
     assert!(sent.appends_to(ONE).any(|(_, append)| !append.run.is_empty()));
 }
 
-/// DESIGN 6: a datagram after a lost one carries what that one carried.
+/// Loss: a datagram after a lost one carries what that one carried.
 pub fn a_datagram_heals_the_loss_of_the_one_before() {
     let mut bench = Bench::leader(&[1]);
     bench.propose(b"first");
@@ -234,7 +234,7 @@ pub fn a_datagram_heals_the_loss_of_the_one_before() {
     assert!(entries(append.run).map(|(_, _, data, _)| data).eq([&b"first"[..], b"second"]));
 }
 
-/// DESIGN 6: no more bytes than the window are on their way to a follower.
+/// Loss: no more bytes than the window are on their way to a follower.
 pub fn what_is_in_flight_keeps_to_the_window() {
     let mut memory = Large::fresh();
     let mut bench = Bench::stored(&mut memory, voters(3), 1, None, &[1]);
@@ -257,7 +257,7 @@ pub fn what_is_in_flight_keeps_to_the_window() {
     assert!(bytes <= 256 + 2 * 256, "{bytes} bytes are in flight");
 }
 
-/// DESIGN 6: and they flow on as soon as one is acknowledged.
+/// Loss: and they flow on as soon as one is acknowledged.
 pub fn a_full_window_opens_with_an_acknowledgement() {
     let mut bench = Bench::leader(&[1]);
     bench.disk.is_forgetful = true;
@@ -289,7 +289,7 @@ pub fn a_full_window_holds_no_heartbeat_back() {
     }
 }
 
-/// DESIGN 6: the commit index rides on the next append.
+/// Loss: the commit index rides on the next append.
 pub fn the_commit_index_rides_on_the_next_append() {
     let mut bench = Bench::leader(&[1]);
     bench.propose(b"first");
@@ -302,7 +302,7 @@ pub fn the_commit_index_rides_on_the_next_append() {
     assert_eq!(sent.append_to(ONE).map(|append| append.commit.0), Some(3));
 }
 
-/// DESIGN 6: or on the next heartbeat, and the followers apply then.
+/// Loss: or on the next heartbeat, and the followers apply then.
 pub fn the_commit_index_rides_on_the_next_heartbeat() {
     let mut bench = Bench::leader(&[1]);
     bench.commit(b"first");
@@ -311,7 +311,7 @@ pub fn the_commit_index_rides_on_the_next_heartbeat() {
     assert_eq!((append.prev, append.commit.0), (at(2, 3), 3));
 }
 
-/// DESIGN 6; ANCHORS: an append to and an answer from each of two followers.
+/// Loss; figures: an append to and an answer from each of two followers.
 pub fn a_lone_command_costs_four_peer_messages() {
     let mut network = Network::<3>::new(12);
     network.form();
@@ -363,7 +363,7 @@ pub fn a_follower_that_was_down_catches_up() {
     assert!(network.nodes.iter().all(|node| node.applied_digest == digest));
 }
 
-/// DESIGN 6; PITFALLS 5: with loss, duplicates and reordering everything still arrives, and every
+/// Loss; PITFALLS 5: with loss, duplicates and reordering everything still arrives, and every
 /// node applies the same.
 pub fn commands_arrive_through_loss_duplication_and_reordering() {
     let mut network = Network::<3>::new(14);
@@ -393,7 +393,7 @@ pub fn commands_arrive_through_loss_duplication_and_reordering() {
     }
 }
 
-/// DESIGN 6: an answer that says only that the term is over is no acknowledgement.
+/// Loss: an answer that says only that the term is over is no acknowledgement.
 pub fn a_stale_answer_acknowledges_nothing() {
     let mut bench = Bench::leader(&[1]);
     let entry = bench.propose(b"command");
@@ -406,7 +406,7 @@ pub fn a_stale_answer_acknowledges_nothing() {
     assert!(!bench.has_applied(entry));
 }
 
-/// DESIGN 8.6: who is no member acknowledges nothing.
+/// Formation: who is no member acknowledges nothing.
 pub fn an_acknowledgement_of_a_stranger_is_dropped() {
     let mut bench = Bench::leader(&[1]);
     let entry = bench.propose(b"command");

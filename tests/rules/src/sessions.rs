@@ -120,7 +120,7 @@ pub fn a_command_in_an_unknown_session_is_not_run() {
     assert_eq!(desk.sum(0), 0);
 }
 
-/// DESIGN 8.12: epochs are worlds of their own: a session of another one is none here.
+/// Formation: epochs are worlds of their own: a session of another one is none here.
 pub fn a_command_of_another_epoch_is_not_run() {
     let mut desk = Desk::<1>::new();
     desk.form();
@@ -277,7 +277,7 @@ pub fn a_request_whose_entry_was_replaced_is_not_told_as_applied() {
     assert_eq!(desk.sum(old), 7);
 }
 
-/// SEEDS 4: a node that does not lead says who does, and nothing happened.
+/// Clients: a node that does not lead says who does, and nothing happened.
 pub fn a_follower_names_the_leader_to_a_client() {
     let mut desk = Desk::<3>::new();
     desk.form();
@@ -352,7 +352,7 @@ pub fn a_padded_request_gets_the_long_answer() {
     assert_eq!((status.role, status.members), (RoleName::Leader, 1));
 }
 
-/// DESIGN 9: a client of another cluster is not answered.
+/// The wire: a client of another cluster is not answered.
 pub fn a_client_of_another_cluster_is_not_answered() {
     let mut desk = Desk::<1>::new();
     desk.form();
@@ -382,7 +382,7 @@ pub fn a_nodes_own_command_is_applied_and_told() {
     assert_eq!(refused, Err(ProposeError::NotLeader(Some(desk.nodes[leader].raft().member().id))));
 }
 
-/// DESIGN 4: "a storage error ends the node: it never goes on after a failed write".
+/// Persist before send: "a storage error ends the node: it never goes on after a failed write".
 pub fn a_storage_error_ends_the_node() {
     let mut desk = Desk::<3>::new();
     desk.form();
@@ -419,7 +419,7 @@ pub fn a_small_buffer_is_an_error_and_no_end() {
     assert_eq!(desk.sum(0), 5);
 }
 
-/// DESIGN 3: the log makes room for itself, so that a small one serves for ever.
+/// Encoding: the log makes room for itself, so that a small one serves for ever.
 pub fn a_small_log_serves_clients_for_ever() {
     let mut desk = Desk::<3>::new();
     desk.form();

@@ -1,10 +1,10 @@
-//! Time is what the embedder says it is (DESIGN 5; PITFALLS 17 and 18).
+//! Time is what the embedder says it is (time; PITFALLS 17 and 18).
 
 use coracle::{RoleName, Ticks};
 
 use crate::harness::{Bench, ELECTION_MAX, ELECTION_MIN, HEARTBEAT, ONE, THREE, at, heartbeat};
 
-/// DESIGN 5: several timeouts inside one span fire once.
+/// Time: several timeouts inside one span fire once.
 pub fn several_heartbeats_in_one_span_are_one() {
     let mut bench = Bench::leader_of_five(&[1]);
     bench.raft.tick(Ticks(2 * HEARTBEAT.0 + 5));
@@ -23,7 +23,7 @@ pub fn several_election_timeouts_in_one_span_are_one() {
     assert!(sent.pre_vote_to(ONE).is_some());
 }
 
-/// DESIGN 5: nothing is due before `next_timeout`.
+/// Time: nothing is due before `next_timeout`.
 pub fn nothing_happens_before_the_next_timeout() {
     let mut bench = Bench::follower(&[1]);
     let mut spoken = 0;
@@ -38,7 +38,7 @@ pub fn nothing_happens_before_the_next_timeout() {
     assert!(spoken > 10, "and at its time something is");
 }
 
-/// DESIGN 5: tickless or at a fixed rate, the same happens at the same time.
+/// Time: tickless or at a fixed rate, the same happens at the same time.
 pub fn a_tickless_driver_sees_what_a_ticking_one_sees() {
     for start in [|| Bench::follower(&[1]), || Bench::leader(&[1]), || Bench::blank(3)] {
         let (mut ticking, mut tickless) = (start(), start());
@@ -77,7 +77,7 @@ pub fn time_does_not_wrap() {
     }
 }
 
-/// DESIGN 5: a heartbeat that comes late holds the election off from when it was heard.
+/// Time: a heartbeat that comes late holds the election off from when it was heard.
 pub fn the_election_timeout_counts_from_the_last_heartbeat() {
     let mut bench = Bench::follower(&[1]);
     bench.raft.tick(Ticks(ELECTION_MIN.0 - 1));

@@ -52,7 +52,7 @@ pub fn every_kind_has_a_golden_datagram() {
     }
 }
 
-/// SPIKE: the bodies that are written by hand are postcard all the same, so that others can read them
+/// Encoding: the bodies that are written by hand are postcard all the same, so that others can read them
 /// with derived types.
 pub fn the_bodies_written_by_hand_are_postcard() {
     #[derive(serde::Serialize)]
@@ -84,7 +84,7 @@ fn is_postcard<T: serde::Serialize>(which: usize, value: &T, tail: &[u8]) {
     assert!(written.iter().eq(body.iter().chain(tail)), "{:?}", sample(which));
 }
 
-/// DESIGN 8.3: the epoch is the hash of V, so this hash is a format, too.
+/// Formation: the epoch is the hash of V, so this hash is a format, too.
 pub fn the_same_members_form_the_same_epoch_everywhere() {
     let coracle::message::Message::Boot(members) = sample(2) else { panic!("the members") };
     assert_eq!(members.epoch(crate::harness::CLUSTER).0, EPOCH);

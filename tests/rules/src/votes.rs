@@ -216,7 +216,7 @@ pub fn a_voter_does_not_consult_its_own_configuration() {
     assert_eq!(bench.answers(FOUR, vote(1, at(1, 1))).verdict_to(FOUR), Some(false));
 }
 
-/// DESIGN 8.6; PITFALLS 4: a vote is for one life of a node. Another life of the same id is another
+/// Formation; PITFALLS 4: a vote is for one life of a node. Another life of the same id is another
 /// candidate.
 pub fn a_vote_for_one_life_of_a_node_is_none_for_the_next() {
     let mut bench = Bench::follower(&[1]);

@@ -1,4 +1,4 @@
-//! The datagram (DESIGN 9; PITFALLS invariant 15 and 23): one encoding for each value, and nothing
+//! The datagram (the wire; PITFALLS invariant 15 and 23): one encoding for each value, and nothing
 //! else is taken.
 
 use coracle::message::{
@@ -136,7 +136,7 @@ pub fn what_is_written_is_what_is_read() {
     }
 }
 
-/// DESIGN 9: `decode` takes the whole datagram or nothing: cut short anywhere, it is none.
+/// The wire: `decode` takes the whole datagram or nothing: cut short anywhere, it is none.
 pub fn a_truncated_datagram_is_rejected() {
     for which in 0..SAMPLES {
         for form in 0..3 {
@@ -168,7 +168,7 @@ pub fn a_truncated_message_is_rejected() {
     }
 }
 
-/// DESIGN 9: no trailing bytes. What follows an append is a part of its run, for the log to refuse.
+/// The wire: no trailing bytes. What follows an append is a part of its run, for the log to refuse.
 pub fn a_datagram_with_a_byte_too_many_is_rejected() {
     for which in 0..SAMPLES {
         let datagram = Datagram::of(&Header { number: 1, route: route(1) }, &sample(which));
@@ -186,7 +186,7 @@ pub fn a_datagram_with_a_byte_too_many_is_rejected() {
     }
 }
 
-/// DESIGN 9: whatever the bytes, what is taken is the one encoding of its value.
+/// The wire: whatever the bytes, what is taken is the one encoding of its value.
 pub fn a_changed_message_is_rejected_or_another_message() {
     for which in 0..SAMPLES {
         let datagram = Datagram::of(&Header { number: 1, route: route(0) }, &sample(which));
@@ -205,7 +205,7 @@ pub fn a_changed_message_is_rejected_or_another_message() {
     }
 }
 
-/// DESIGN 9: no non-minimal encodings, in a message written by hand.
+/// The wire: no non-minimal encodings, in a message written by hand.
 pub fn an_overlong_number_is_rejected() {
     // A vote reply: term 1, asked for 1, granted.
     assert!(read_body(7, &[1, 1, 1]).is_ok());
@@ -243,7 +243,7 @@ pub fn a_truth_value_other_than_0_and_1_is_rejected() {
     }
 }
 
-/// DESIGN 9: the checksum finds every single flipped bit.
+/// The wire: the checksum finds every single flipped bit.
 pub fn a_flipped_bit_is_rejected() {
     for which in 0..14 {
         let mut datagram = Datagram::of(&Header { number: 1, route: route(which) }, &sample(which));
@@ -255,7 +255,7 @@ pub fn a_flipped_bit_is_rejected() {
     }
 }
 
-/// DESIGN 9: another version, an unknown kind, an unknown form and another key are no datagrams of
+/// The wire: another version, an unknown kind, an unknown form and another key are no datagrams of
 /// ours, and it is said which.
 pub fn another_version_kind_form_or_key_is_rejected() {
     let datagram = Datagram::of(&Header { number: 1, route: route(0) }, &sample(7));
@@ -276,7 +276,7 @@ pub fn another_version_kind_form_or_key_is_rejected() {
     assert_eq!(with(1, 8), Ok(()), "a vote reply has code 8");
 }
 
-/// DESIGN 9: in the full form the tag is the hash of what is spelled out.
+/// The wire: in the full form the tag is the hash of what is spelled out.
 pub fn a_tag_that_is_not_the_hash_of_its_introduction_is_rejected() {
     for form in [1, 2] {
         let datagram = Datagram::of(&Header { number: 1, route: route(form) }, &sample(7));
@@ -291,7 +291,7 @@ pub fn a_tag_that_is_not_the_hash_of_its_introduction_is_rejected() {
     }
 }
 
-/// DESIGN 9: a tag tells both ends, both lives, the epoch and the cluster apart.
+/// The wire: a tag tells both ends, both lives, the epoch and the cluster apart.
 pub fn two_links_have_different_tags() {
     let Route::Full(link) = route(1) else { panic!("the full form") };
     let other = MemberId { id: THREE, ..link.from };

@@ -205,7 +205,7 @@ fn victim(nodes: usize, chance: &mut Chance) -> Victim {
 
 fn partition(nodes: usize, chance: &mut Chance) -> Partition {
     let side = chance.between(1, (1 << nodes) - 2) as u8;
-    match chance.below(9) {
+    match chance.below(if nodes > 2 { 12 } else { 9 }) {
         0 | 1 => Partition::Split(side),
         2 => Partition::OneWay(side),
         3 => Partition::LeaderAlone,
@@ -213,7 +213,8 @@ fn partition(nodes: usize, chance: &mut Chance) -> Partition {
         5 => Partition::LeaderMute,
         6 => Partition::Bridge { over: chance.place(nodes), side },
         7 => Partition::Chain,
-        _ => Partition::Flapping(side),
+        8 => Partition::Flapping(side),
+        _ => Partition::Hunt,
     }
 }
 

@@ -64,6 +64,9 @@ pub enum Partition {
     Chain,
     /// As `Split`, but it comes and goes.
     Flapping(u8),
+    /// Each new leader is soon cut off with a minority, other than the one before: so figure 8
+    /// comes about.
+    Hunt,
 }
 
 /// What became of datagrams.
@@ -197,7 +200,7 @@ impl Partition {
     fn cuts(self, from: usize, to: usize, leader: Option<usize>) -> bool {
         let is_in = |set: u8, node: usize| set & (1 << node) != 0;
         match self {
-            Self::Whole => false,
+            Self::Whole | Self::Hunt => false,
             Self::Split(side) | Self::Flapping(side) => is_in(side, from) != is_in(side, to),
             Self::OneWay(side) => is_in(side, from) && !is_in(side, to),
             Self::LeaderAlone => leader == Some(from) || leader == Some(to),

@@ -78,6 +78,8 @@ enum Event {
     Phase(usize),
     /// A flapping partition comes or goes.
     Flap { phase: usize, is_cut: bool },
+    /// A leader is cut off.
+    Hunt { node: usize, phase: usize },
     /// Something happens to a node.
     Trouble(Trouble),
     /// The faults stop.
@@ -189,6 +191,7 @@ impl Run {
             Event::Probe => self.on_probe(),
             Event::Phase(phase) => self.on_phase(phase),
             Event::Flap { phase, is_cut } => self.on_flap(phase, is_cut),
+            Event::Hunt { node, phase } => self.on_hunt(node, phase),
             Event::Trouble(trouble) => self.on_trouble(trouble),
             Event::Calm => self.on_calm(),
             Event::LeaderDue => self.on_leader_due(),

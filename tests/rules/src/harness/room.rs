@@ -15,7 +15,7 @@ pub struct Room<const BYTES: usize, const SLOTS: usize> {
 /// What nearly every rule needs.
 pub type Small = Room<640, 32>;
 
-/// What a working member needs (DESIGN 3). It is lent to the node, since it is large.
+/// What a working member needs (encoding). It is lent to the node, since it is large.
 pub type Large = Room<4096, 256>;
 
 impl<const BYTES: usize, const SLOTS: usize> Room<BYTES, SLOTS> {

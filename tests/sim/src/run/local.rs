@@ -5,7 +5,7 @@ use coracle::{EntryId, Index, ReadId, Reads};
 use super::{Event, Run};
 use crate::history::Wish;
 use crate::invariants::{Verdict, ensure};
-use crate::machine::{Command, OperationId};
+use crate::machine::{Change, Command, OperationId};
 use crate::queue::Micros;
 
 /// What is under way at the nodes themselves.
@@ -59,15 +59,34 @@ impl Run {
             Some(leader) if self.chance.permille(400) => (leader, self.plan.clients.burst),
             Some(_) | None => (self.chance.place(self.hosts.len()), 1),
         };
-        for _ in 0..self.chance.between(1, most) {
-            self.ask(node)?;
+        let count = self.chance.between(1, most);
+        for _ in 0..count {
+            let (key, wish) = match count {
+                1 => self.records.draw(&self.plan.clients, &mut self.chance),
+                // Their answers tell in which order they took effect, so the judge need not guess.
+                _ => (
+                    self.chance.below(self.plan.clients.keys) as u8,
+                    Wish::Change(Change::Increment),
+                ),
+            };
+            self.ask(node, key, wish)?;
         }
         let pause = Micros(1 + self.chance.below(self.plan.clients.think.times(2).0));
         self.queue.put_in(pause, Event::Local);
         Ok(())
     }
 
-    fn ask(&mut self, node: usize) -> Verdict {
+    /// A node gets several commands at once. All are increments: their answers tell in which order
+    /// they took effect, so that the judge need not guess.
+    pub(super) fn burst(&mut self, node: usize) -> Verdict {
+        for _ in 0..self.chance.between(1, self.plan.clients.burst) {
+            let key = self.chance.below(self.plan.clients.keys) as u8;
+            self.ask(node, key, Wish::Change(Change::Increment))?;
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, node: usize, key: u8, wish: Wish) -> Verdict {
         let now = self.queue.now();
         let host = &mut self.hosts[node];
         let is_away = host.paused_until > now;
@@ -75,7 +94,6 @@ impl Run {
         if is_away || self.records.counts.begun >= self.plan.clients.operations {
             return Ok(());
         }
-        let (key, wish) = self.records.draw(&self.plan.clients, &mut self.chance);
         let operation = self.records.call(key, wish);
         match wish {
             Wish::Read => match peer.read() {

@@ -283,7 +283,11 @@ impl Run {
         let Some(peer) = &self.hosts[node].peer else { return Ok(()) };
         let view = view(&**peer);
         let stage = Stage { peer: &**peer, disks: &self.disks, ids: &self.plan.ids };
+        let leaders = self.chronicle.sightings.leaders;
         self.chronicle.look(node, &view, &stage)?;
+        if self.chronicle.sightings.leaders > leaders {
+            self.on_new_leader(node);
+        }
         // A machine is not touched but by a poll, which tells what it did.
         ensure(2, self.hosts[node].tape.borrow().is_empty(), || {
             format!("n{node} applied something and does not say what")

@@ -46,6 +46,43 @@ impl Run {
         Ok(())
     }
 
+    /// A new leader was seen. While leaders are hunted it is cut off at once, before anybody hears of
+    /// it, or when it has work.
+    pub(super) fn on_new_leader(&mut self, node: usize) {
+        let phase = self.plan.phases.get(self.phase);
+        let is_hunt = phase.is_some_and(|phase| phase.partition == Partition::Hunt);
+        if !is_hunt || self.calm.is_some() {
+            return;
+        }
+        if self.chance.coin() {
+            self.cut_off(node);
+        } else {
+            let soon = Micros(self.chance.below(self.plan.election().0));
+            self.queue.put_in(soon, Event::Hunt { node, phase: self.phase });
+        }
+    }
+
+    /// A leader gets work, and is cut off.
+    pub(super) fn on_hunt(&mut self, node: usize, phase: usize) -> Verdict {
+        if self.phase != phase || self.calm.is_some() || self.leader() != Some(node) {
+            return Ok(());
+        }
+        self.cut_off(node);
+        self.burst(node)
+    }
+
+    /// Leaves a node with a minority.
+    fn cut_off(&mut self, node: usize) {
+        let nodes = self.hosts.len();
+        let mut side = 1 << node;
+        for _ in 0..self.chance.below((nodes as u64 - 1) / 2) {
+            side |= 1 << self.chance.place(nodes);
+        }
+        self.note(|| format!("n{node} is hunted, with the set {side:b}"));
+        self.counts.add("leaders hunted", 1);
+        self.network.cut(Partition::Split(side), None, nodes);
+    }
+
     pub(super) fn on_trouble(&mut self, trouble: Trouble) -> Verdict {
         if self.calm.is_some() {
             return Ok(());
@@ -156,5 +193,6 @@ const fn partition_name(partition: Partition) -> &'static str {
         Partition::Bridge { .. } => "partitions: bridge",
         Partition::Chain => "partitions: chain",
         Partition::Flapping(_) => "partitions: flapping",
+        Partition::Hunt => "partitions: hunts",
     }
 }
