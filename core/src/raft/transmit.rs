@@ -90,7 +90,15 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let progress = leader.progress.get(peer)?;
         let (from, may_send) = self.first_to_send(link, progress);
         let limit = self.run_limit(link, buffer.len());
-        let (run, upto) = if may_send { self.log.run(from, limit) } else { (&[][..], from) };
+        let (from, run, upto) = match self.log.run(from, limit) {
+            _ if !may_send => (from, &[][..], from),
+            // Where the ring wraps a repeated run may end before what is new.
+            (_, upto) if upto < progress.next && from < progress.next => {
+                let (run, upto) = self.log.run(progress.next, limit);
+                (progress.next, run, upto)
+            }
+            (run, upto) => (from, run, upto),
+        };
         let has_entries = !run.is_empty();
         if !has_entries && !progress.beat {
             self.sends.remove(peer);
