@@ -110,7 +110,7 @@ pub fn phases(nodes: usize, election: Micros, calm: Weather, chance: &mut Chance
         // Most clusters are formed in peace.
         phases.push(quiet(Micros(election.0 * chance.between(1, 4)), calm));
     }
-    for _ in 0..chance.between(2, 7) {
+    for _ in 0..chance.between(2, 10) {
         phases.push(phase(nodes, election, calm, kinds, chance));
     }
     if kinds.wipes {

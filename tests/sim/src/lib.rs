@@ -21,6 +21,7 @@ pub mod entries;
 pub mod faults;
 pub mod history;
 pub mod host;
+pub mod hostile;
 pub mod invariants;
 pub mod machine;
 pub mod network;

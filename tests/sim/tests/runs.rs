@@ -59,8 +59,11 @@ const REACHED: &[&str] = &[
     "entries of earlier terms committed",
     "entries taken back",
     "histories with a lie, rejected",
+    "hostile datagrams",
+    "leaders hunted",
     "log_full",
     "mismatches",
+    "nodes ended by their disk",
     "own commands overwritten",
     "own reads answered",
     "own reads failed",
@@ -75,4 +78,5 @@ const REACHED: &[&str] = &[
     "stale",
     "truncations",
     "undecodable",
+    "unknown_sender",
 ];

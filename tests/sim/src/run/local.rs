@@ -55,21 +55,14 @@ impl Run {
         if !self.may_begin {
             return Ok(());
         }
-        let (node, most) = match self.leader() {
-            Some(leader) if self.chance.permille(400) => (leader, self.plan.clients.burst),
-            Some(_) | None => (self.chance.place(self.hosts.len()), 1),
-        };
-        let count = self.chance.between(1, most);
-        for _ in 0..count {
-            let (key, wish) = match count {
-                1 => self.records.draw(&self.plan.clients, &mut self.chance),
-                // Their answers tell in which order they took effect, so the judge need not guess.
-                _ => (
-                    self.chance.below(self.plan.clients.keys) as u8,
-                    Wish::Change(Change::Increment),
-                ),
-            };
-            self.ask(node, key, wish)?;
+        match self.leader() {
+            Some(leader) if self.chance.permille(200) => self.burst(leader)?,
+            leader => {
+                let any = self.chance.place(self.hosts.len());
+                let node = leader.filter(|_| self.chance.permille(200)).unwrap_or(any);
+                let (key, wish) = self.records.draw(&self.plan.clients, &mut self.chance);
+                self.ask(node, key, wish)?;
+            }
         }
         let pause = Micros(1 + self.chance.below(self.plan.clients.think.times(2).0));
         self.queue.put_in(pause, Event::Local);

@@ -2,6 +2,7 @@
 
 use super::{Event, Run, Trace};
 use crate::faults::{Trouble, Victim};
+use crate::hostile::{Target, forge};
 use crate::invariants::{Recovered, Verdict};
 use crate::network::{Address, Partition};
 use crate::peer::view;
@@ -118,14 +119,27 @@ impl Run {
             }
             Trouble::Garbage { victim } => {
                 let node = self.victim(victim);
-                let datagram = self.network.garbage();
-                let from = Address::Node(self.chance.place(self.hosts.len()));
-                self.queue
-                    .put_in(Micros(0), Event::Arrive { from, to: Address::Node(node), datagram });
-                self.counts.add("garbage datagrams", 1);
+                self.insult(node);
             }
         }
         Ok(())
+    }
+
+    /// Something arrives that no correct node sent.
+    fn insult(&mut self, node: usize) {
+        let Some(peer) = &self.hosts[node].peer else { return };
+        let from = self.chance.place(self.hosts.len());
+        let hard = peer.raft().hard_state();
+        let (id, other) = (self.plan.ids[node], self.plan.ids[from]);
+        let datagram = if hard.epoch.0 == 0 || self.chance.coin() {
+            self.counts.add("garbage datagrams", 1);
+            self.network.garbage()
+        } else {
+            self.counts.add("hostile datagrams", 1);
+            forge(&Target { cluster: self.plan.cluster, id, hard, other }, &mut self.chance)
+        };
+        let (from, to) = (Address::Node(from), Address::Node(node));
+        self.queue.put_in(Micros(0), Event::Arrive { from, to, datagram });
     }
 
     fn victim(&self, victim: Victim) -> usize {
