@@ -1,6 +1,6 @@
 //! The faults stop, and all must be well soon (invariant 12); and what a run leaves to count.
 
-use coracle::Term;
+use coracle::{Index, Term};
 
 use super::{Event, Outcome, Run};
 use crate::clock::TRUE_RATE;
@@ -50,7 +50,8 @@ impl Run {
     pub(super) fn on_leader_due(&mut self) -> Verdict {
         self.may_begin = false;
         let leader = self.leader();
-        if leader.is_none() && self.is_jammed() {
+        if self.is_stillborn() {
+            self.counts.add("epochs whose members are known to nobody", 1);
             return Ok(());
         }
         ensure(12, leader.is_some(), || {
@@ -74,6 +75,9 @@ impl Run {
         for (node, host) in self.hosts.iter().enumerate() {
             let status = host.peer.as_ref().map(|peer| peer.raft().status());
             self.note(|| format!("n{node} ends as {status:?}"));
+        }
+        if self.is_stillborn() {
+            return Ok(());
         }
         if self.is_jammed() {
             self.counts.add("runs that end in a jam", 1);
@@ -119,6 +123,14 @@ impl Run {
         ensure(12, grown <= MOST_TERMS || was_full, || {
             format!("{grown} terms passed after the faults")
         })
+    }
+
+    /// Whether the epoch has lost its coordinator's disk before anybody else had its first entry:
+    /// then nobody can lead it, and nobody forms another one yet.
+    fn is_stillborn(&self) -> bool {
+        let peers = self.hosts.iter().filter_map(|host| host.peer.as_ref());
+        let mut configurations = peers.map(|peer| peer.raft().configuration().index);
+        self.counts.times("disks lost") > 0 && configurations.all(|index| index == Index::ZERO)
     }
 
     /// Whether a log is full for good: while a member's disk is lost, nothing can be dropped.
