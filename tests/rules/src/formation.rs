@@ -188,6 +188,26 @@ pub fn an_epoch_is_durable_before_anybody_is_in_it() {
     assert!(bench.drive().append_to(TWO).is_some());
 }
 
+/// Formation: a crash may leave the coordinator's hard state on the disk without its first entry.
+/// Nobody has heard of that epoch, and the same life is blank again.
+pub fn a_coordinator_without_its_first_entry_is_blank_again() {
+    let mut bench = Bench::blank_coordinator(3);
+    propose(&mut bench);
+    bench.persisting = Persisting::Submitted;
+    let epoch = bench.epoch;
+    bench.answers_outside(member(TWO), accept(epoch));
+    bench.answers_outside(member(THREE), accept(epoch));
+    let life = bench.raft.member();
+    bench.disk.hard = bench.raft.hard_state();
+    bench.restart();
+    assert_eq!((bench.raft.term(), bench.raft.role()), (Term(1), RoleName::Follower));
+    assert_eq!(bench.raft.last(), EntryId::default());
+    let sent = bench.pass(ELECTION_MAX);
+    assert_eq!((bench.raft.term(), bench.raft.role()), (Term(0), RoleName::Blank));
+    assert_eq!(bench.raft.member(), life);
+    assert!(sent.hello_to(TWO).is_some() && sent.hello_to(THREE).is_some());
+}
+
 /// Formation: an accept is for one V.
 pub fn an_accept_of_another_proposal_does_not_count() {
     let mut bench = Bench::blank_coordinator(3);

@@ -90,6 +90,7 @@ macro_rules! for_each_rule {
                 the_coordinator_proposes_nothing_when_one_is_in_an_epoch,
                 the_coordinator_forms_only_when_all_accept,
                 an_epoch_is_durable_before_anybody_is_in_it,
+                a_coordinator_without_its_first_entry_is_blank_again,
                 an_accept_of_another_proposal_does_not_count,
                 a_refused_proposal_is_given_up,
                 a_member_that_restarts_makes_for_a_new_proposal,

@@ -145,7 +145,8 @@ impl Bench {
     #[inline(never)]
     pub fn restart(&mut self) {
         let disk = self.disk.clone();
-        self.driver = Driver::new(recovered(Small::fresh(), &self.voters, &disk), disk);
+        let id = self.raft.member().id;
+        self.driver = Driver::new(recovered(Small::fresh(), id, &self.voters, &disk), disk);
     }
 }
 
@@ -166,7 +167,7 @@ impl<M: Memory> Bench<M> {
         let hard = HardState { incarnation, epoch, term: Term(term), vote };
         let mut disk = Disk { hard, ..Disk::default() };
         disk.put(Some(hard), Index(1), Run::of(&voters, 1, terms).bytes(), &[]);
-        let driver = Driver::new(recovered(memory, &voters, &disk), disk);
+        let driver = Driver::new(recovered(memory, TWO, &voters, &disk), disk);
         Self { driver, voters, epoch, numbers: [0; 8] }
     }
 
@@ -381,11 +382,11 @@ fn epoch(voters: &[Member]) -> Epoch {
 
 /// A node that starts from what a medium holds.
 #[inline(never)]
-fn recovered<M: Memory>(memory: M, voters: &[Member], disk: &Disk) -> Node<M> {
+fn recovered<M: Memory>(memory: M, id: NodeId, voters: &[Member], disk: &Disk) -> Node<M> {
     let saved =
         Saved { hard: disk.hard, applied: Index::ZERO, base: EntryId::default(), members: None };
-    let options = options(TWO);
-    let ids = voters.iter().map(|voter| voter.member.id).filter(|id| *id != TWO);
+    let options = options(id);
+    let ids = voters.iter().map(|voter| voter.member.id).filter(|other| *other != id);
     let others: heapless::Vec<NodeId, MEMBERS> = ids.collect();
     let random = Random::new(7);
     let mut raft = Raft::recover(&options, &others, memory, random, Checksum, &saved)
