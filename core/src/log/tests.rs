@@ -337,3 +337,33 @@ fn the_last_indices_are_not_given_out() {
     assert_eq!(extended.unwrap().verified, Index(u64::MAX));
     assert_eq!(log.slices(log.first()), [&[][..], &[]]);
 }
+
+#[test]
+fn commands_leave_a_quarter_of_the_slots_to_other_entries() {
+    let mut log = small();
+    log.keep_reserve();
+    let extended = log.extend(Index::ZERO, &run_of(&[1; 20]), Index::ZERO, LATE);
+    assert_eq!(extended, Ok(Extended { verified: Index(12), truncated: None }));
+    assert!(log.is_pressed());
+    assert_eq!(log.room_for_command(), 0);
+    for _ in 0..4 {
+        log.append(Term(1), EntryKind::Noop, &[]).unwrap();
+    }
+    assert_eq!(log.append(Term(1), EntryKind::Noop, &[]), Err(AppendError::LogFull));
+    log.compact(Index(1));
+    assert!(!log.is_pressed());
+}
+
+#[test]
+fn commands_leave_an_eighth_of_the_bytes_to_other_entries() {
+    for (last, fits) in [(28, true), (29, false)] {
+        let mut log = small();
+        log.keep_reserve();
+        let mut run = encode(1, 2, &[0; 60]).repeat(3);
+        run.extend(encode(1, 2, &vec![0; last]));
+        let extended = log.extend(Index::ZERO, &run, Index::ZERO, LATE).unwrap();
+        assert_eq!(extended.verified, Index(if fits { 4 } else { 3 }));
+        assert_eq!(log.is_pressed(), !fits);
+        log.append(Term(1), EntryKind::Noop, &[]).unwrap();
+    }
+}

@@ -116,23 +116,24 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         // Every command has these two, so they do not take the way through `Message`.
         if kind == Kind::Append {
             let append = body::read_append(body).ok_or(DecodeError::Body)?;
-            self.is_inside(peer);
+            self.mark_inside(peer);
             self.step_append(peer, number, &append);
             return Ok(());
         }
         if kind == Kind::AppendReply {
             let reply = body::read_append_reply(body).ok_or(DecodeError::Body)?;
-            self.is_inside(peer);
+            self.mark_inside(peer);
             self.step_append_reply(peer, &reply);
             return Ok(());
         }
         let message = body::read(kind, body)?;
-        self.is_inside(peer);
+        self.mark_inside(peer);
         self.step(peer, number, &message)
     }
 
+    /// The peer has spoken from inside the epoch, so it knows our tag.
     #[inline]
-    fn is_inside(&mut self, peer: usize) {
+    fn mark_inside(&mut self, peer: usize) {
         if let Some(link) = self.links.get_mut(peer) {
             link.inside = true;
         }
@@ -223,10 +224,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         self.meet(peer, introduction.from.incarnation)?;
         // A blank node answers a pre-vote from outside.
-        if !matches!(message, Message::PreVoteReply(_))
-            && let Some(link) = self.links.get_mut(peer)
-        {
-            link.inside = true;
+        if !matches!(message, Message::PreVoteReply(_)) {
+            self.mark_inside(peer);
         }
         self.step(peer, number, message)
     }

@@ -188,6 +188,7 @@ macro_rules! for_each_rule {
                 a_later_receipt_speaks_for_the_earlier_ones,
                 an_acknowledgement_does_not_wait_for_later_writes,
                 a_late_write_does_not_acknowledge_what_replaced_it,
+                what_was_unconfirmed_is_written_again_after_a_truncation,
                 a_deposed_leaders_late_write_does_not_acknowledge_its_successors_entry,
                 one_write_covers_all_that_has_arrived,
                 the_hard_state_is_written_only_when_it_changes,

@@ -159,6 +159,20 @@ pub fn a_late_write_does_not_acknowledge_what_replaced_it() {
     assert_eq!(terms(&bench.disk.log), [1, 2]);
 }
 
+/// PITFALLS 22: after a truncation the receipts from before say nothing, so what they stood for is
+/// written again; else it would wait for them for ever.
+pub fn what_was_unconfirmed_is_written_again_after_a_truncation() {
+    let mut bench = Bench::follower(&[1]);
+    bench.persisting = Persisting::Submitted;
+    let run = bench.run(2, &[1, 1]);
+    bench.answers(ONE, append(1, at(1, 1), 0, run.bytes()));
+    let run = bench.run(3, &[2]);
+    bench.answers(THREE, append(2, at(1, 2), 0, run.bytes()));
+    assert_eq!(bench.raft.last(), at(2, 3));
+    let again = bench.writing.last().expect("the new entry is written");
+    assert_eq!(again.first, Index(2), "entry 2 was submitted, and nobody will hear of it");
+}
+
 /// PITFALLS 22, for a leader that was deposed: its own late write does not count for its successor's
 /// entry.
 pub fn a_deposed_leaders_late_write_does_not_acknowledge_its_successors_entry() {

@@ -41,7 +41,8 @@ pub struct Writing {
     /// What to hand back when it has finished.
     pub receipt: Receipt,
     hard: Option<HardState>,
-    first: Index,
+    /// The first entry that it writes.
+    pub first: Index,
     run: heapless::Vec<u8, WRITE_BYTES>,
 }
 
