@@ -197,6 +197,7 @@ mod node;
 mod options;
 mod raft;
 mod seal;
+mod snapshot;
 mod sort;
 mod status;
 mod storage;
@@ -208,18 +209,22 @@ pub use client::{
     Client, ClientCounters, ClientDropped, ClientEvent, ClientOptions, ClientSetupError, Fate,
     Outcome, RetryError, Server, StartError,
 };
-pub use configuration::{Configuration, MIN_DATAGRAM, Member, Members};
+pub use configuration::{
+    Address, Configuration, MIN_DATAGRAM, Member, Members, Part, encode_members,
+};
 pub use log::{Array, Buffers, Entry, EntryKind, LogError, MIN_LOG_BYTES, Memory, Slot};
 pub use machine::{BadSnapshot, Full, Sink, Source, StateMachine};
 pub use node::{Destination, Event, Node, NodeError, Platform, RaftOf};
 pub use options::{MAX_MEMBERS, MIN_LOG_SLOTS, Options, SetupError, Timing};
 pub use raft::{
-    Apply, BufferTooSmall, ClientRequest, Dropped, Output, Persist, ProposeError, Raft, ReadError,
-    ReadId, Reads, Receipt, Received, RecoverError, Saved, Transmit, Violation, Write,
+    Apply, BufferTooSmall, Change, ChangeError, ClientRequest, Dropped, Install, Output, Persist,
+    Piece, ProposeError, Raft, ReadError, ReadId, Reads, Receipt, Received, RecoverError, Saved,
+    SendChunk, TransferError, Transmit, Violation, Write,
 };
 pub use seal::{Checksum, Seal};
+pub use snapshot::{Contents, Head, Snapshot, SnapshotName, Summary};
 pub use status::{Counters, PeerStatus, ProgressStatus, RoleName, Status};
-pub use storage::{Persisted, Snapshot, Storage, Volatile};
+pub use storage::{Persisted, Place, Saving, Staging, Storage, Volatile, VolatileSnapshots};
 pub use types::{
     ClientId, ClusterId, EntryId, Epoch, HardState, Incarnation, Index, MemberId, NodeId, Nonce,
     SessionId, Term, Ticks,

@@ -42,6 +42,8 @@ pub(crate) struct Log<M> {
     ring: Ring,
     /// No entry behind this one is anything but a command; it may be above `last`.
     last_internal: Index,
+    /// The last entry that names members; zero if none is kept, or below the base if it is gone.
+    last_configuration: Index,
     reserve: Reserve,
     /// An entry found no room since the log was compacted last.
     is_pressed: bool,
@@ -113,6 +115,7 @@ impl<M: Memory> Log<M> {
             last: base,
             ring: Ring::EMPTY,
             last_internal: Index::ZERO,
+            last_configuration: Index::ZERO,
             reserve: Reserve::default(),
             is_pressed: false,
         })
@@ -188,6 +191,26 @@ impl<M: Memory> Log<M> {
         self.last_internal <= index
     }
 
+    /// The last entry that names members, if it is kept.
+    #[inline]
+    pub(crate) fn last_configuration(&self) -> Option<Index> {
+        (self.last_configuration > self.base.index).then_some(self.last_configuration)
+    }
+
+    /// The last kept entry that names members and is not behind `index`. It looks at each entry.
+    pub(crate) fn configuration_at(&self, index: Index) -> Option<Index> {
+        let last = self.last_configuration()?;
+        let mut at = index.min(last);
+        // It gets less each time.
+        while at > self.base.index {
+            if self.entry(at).is_some_and(|entry| entry.kind == EntryKind::Configuration) {
+                return Some(at);
+            }
+            at = at.previous();
+        }
+        None
+    }
+
     /// Appends an entry with this data. The term is at least 1 and not below the last entry's.
     ///
     /// # Errors
@@ -242,6 +265,9 @@ impl<M: Memory> Log<M> {
                 if kind != EntryKind::Command {
                     self.last_internal = id.index;
                 }
+                if kind == EntryKind::Configuration {
+                    self.last_configuration = id.index;
+                }
                 return Ok(id);
             }
             if room == most {
@@ -265,6 +291,10 @@ impl<M: Memory> Log<M> {
         };
         self.last = EntryId { term, index };
         self.ring = if self.is_empty() { Ring::EMPTY } else { self.ring.cut_behind(from, offset) };
+        if self.last_configuration > index {
+            self.last_configuration = index;
+            self.last_configuration = self.configuration_at(index).unwrap_or_default();
+        }
     }
 
     /// Drops the entries up to and including `upto`, or all if it is behind the last one.
@@ -302,6 +332,8 @@ impl<M: Memory> Log<M> {
         self.base = base;
         self.last = base;
         self.ring = Ring::EMPTY;
+        self.last_configuration = Index::ZERO;
+        self.is_pressed = false;
     }
 
     /// How many bytes of the ring the entries take.

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::configuration::Members;
+use crate::configuration::{Address, Members};
+use crate::snapshot::SnapshotName;
 use crate::types::{EntryId, Epoch, Index, NodeId, Nonce, SessionId, Term};
+use crate::varint;
 
 /// Everything that travels in a datagram. It borrows from the datagram, or from the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +35,39 @@ pub enum Message<'a> {
     ReadRequest(ReadRequest),
     /// The answer, once a quorum has confirmed the leader.
     ReadReply(ReadReply),
+    /// `InstallSnapshot` (section 7): a piece of a snapshot.
+    Chunk(Chunk<'a>),
+    /// Its result.
+    ChunkReply(ChunkReply),
+    /// The leader tells a voter to stand at once (thesis 3.10).
+    TimeoutNow(TimeoutNow),
     /// A client wants something.
     Request(Request<'a>),
     /// What came of it.
     Reply(Reply<'a>),
+}
+
+impl Message<'_> {
+    /// The sender's term, or the one that it asks for; none where it says none.
+    pub(crate) const fn term(&self) -> Option<Term> {
+        Some(match self {
+            Self::PreVote(request) | Self::Vote(request) => request.term,
+            Self::PreVoteReply(reply) | Self::VoteReply(reply) => reply.term,
+            Self::Append(append) => append.term,
+            Self::AppendReply(reply) => reply.term,
+            Self::ReadRequest(request) => request.term,
+            Self::ReadReply(reply) => reply.term,
+            Self::Chunk(chunk) => chunk.term,
+            Self::ChunkReply(reply) => reply.term,
+            Self::TimeoutNow(order) => order.term,
+            Self::Hello(_)
+            | Self::HelloReply(_)
+            | Self::Boot(_)
+            | Self::BootReply(_)
+            | Self::Request(_)
+            | Self::Reply(_) => return None,
+        })
+    }
 }
 
 /// Asks every other id for its state; only an answer with the current nonce counts.
@@ -50,8 +81,11 @@ pub struct Hello {
     /// The largest datagram that the sender takes, in bytes.
     pub datagram: u16,
     /// Zeros, for the answer is longer than the rest: nobody gets more than was asked with.
-    pub padding: [u8; 12],
+    pub padding: [u8; HELLO_PADDING],
 }
+
+/// How many zeros a hello ends with, in bytes.
+pub const HELLO_PADDING: usize = 28;
 
 /// The answer to a [`Hello`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +97,8 @@ pub struct HelloReply {
     pub standing: Standing,
     /// The largest datagram that the sender takes, in bytes.
     pub datagram: u16,
+    /// How others reach the sender, if its operator has said.
+    pub address: Address,
 }
 
 /// Where a node stands with respect to epochs.
@@ -102,6 +138,9 @@ pub struct VoteRequest {
     pub term: Term,
     /// The candidate's last entry.
     pub last: EntryId,
+    /// Whether the leader itself told the candidate to stand: then its voice is no reason to refuse
+    /// (thesis 4.2.3).
+    pub is_handover: bool,
 }
 
 /// The result of a vote or a pre-vote.
@@ -154,6 +193,64 @@ pub enum AppendOutcome {
     Mismatch(EntryId),
     /// The append was of an earlier term than the follower's: it proves nothing.
     Stale,
+}
+
+/// The arguments of `InstallSnapshot` (section 7) that are not in the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Chunk<'a> {
+    /// The leader's term; with the name it tells transfers apart.
+    pub term: Term,
+    /// Which snapshot it is of.
+    pub name: SnapshotName,
+    /// How many bytes each chunk of this transfer has, but for the last one.
+    pub chunk_bytes: u16,
+    /// Which chunk it is, from zero.
+    pub number: u32,
+    /// Its bytes, exactly as many as it must have.
+    pub bytes: &'a [u8],
+}
+
+impl Chunk<'_> {
+    /// The most bytes that a chunk's fields take beside its own bytes.
+    pub(crate) const FIELDS_MAX: usize = 4 * varint::MAX_BYTES + 4 + 3 + 5;
+}
+
+/// The result of a chunk; it describes itself, so that late copies are harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ChunkReply {
+    /// The follower's term.
+    pub term: Term,
+    /// The number of the newest chunk's datagram.
+    pub echo: u64,
+    /// The last entry of the snapshot that it is about.
+    pub last: Index,
+    /// What came of it.
+    pub outcome: ChunkOutcome,
+}
+
+/// A leader's order to stand. The number of its datagram tells a late copy from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TimeoutNow {
+    /// The leader's term.
+    pub term: Term,
+}
+
+/// How far a follower has a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ChunkOutcome {
+    /// It keeps some of the chunks.
+    Taken {
+        /// The first chunk that it has not got.
+        upto: u32,
+        /// Which chunks from there on it has got, the first one in the lowest bit, which is zero.
+        taken: u64,
+    },
+    /// It has no room for this snapshot, and keeps nothing of it.
+    TooLarge,
 }
 
 /// A follower's question for a read index.

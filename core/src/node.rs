@@ -8,20 +8,20 @@ mod pending;
 mod reply;
 mod request;
 mod sessions;
+mod snapshot;
 
 use rand_core::Rng;
 
-use crate::configuration::{MEMBER_BYTES, Members, encode_member};
+use crate::configuration::Address;
 use crate::log::Memory;
-use crate::machine::{BadSnapshot, Full, Sink, Source, StateMachine};
-use crate::options::MAX_MEMBERS;
+use crate::machine::StateMachine;
 use crate::raft::{
     BufferTooSmall, Dropped, Output, ProposeError, Raft, ReadError, ReadId, Reads, Receipt,
     Received, Violation,
 };
 use crate::seal::Seal;
 use crate::status::{RoleName, Status};
-use crate::storage::{Persisted, Snapshot, Storage};
+use crate::storage::{Persisted, Place, Storage};
 use crate::types::{EntryId, NodeId, Ticks};
 use pending::PendingTable;
 use sessions::Sessions;
@@ -86,6 +86,8 @@ pub struct Node<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const 
     answers: u64,
     /// The storage has failed: nothing goes on.
     is_dead: bool,
+    /// How, while that has not been told.
+    failure: Option<<P::Storage as Storage>::Error>,
 }
 
 /// Something that the driver must do or may want to know.
@@ -108,14 +110,19 @@ pub enum Event<'b, A, R> {
     },
     /// Reads begun with [`Node::read`] have come to an end.
     Reads(Reads),
+    /// A leader's snapshot has taken the place of the state: this is the last entry applied in it.
+    Restored {
+        /// No [`Event::Applied`] comes for the entries up to this one.
+        last: EntryId,
+    },
 }
 
 /// Whom a datagram is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Destination<A> {
-    /// Another member.
-    Peer(NodeId),
+    /// Another member, and how it is reached as far as the configuration says.
+    Peer(NodeId, Address),
     /// A client.
     Client(A),
 }
@@ -128,6 +135,9 @@ pub enum NodeError<E> {
     BufferTooSmall(BufferTooSmall),
     /// The storage has failed. The node is dead: start it again from what the storage holds.
     Storage(E),
+    /// A leader's snapshot, which arrived whole, cannot be restored here: it is not of this state
+    /// machine, or there is no room for its state. The node is dead; its storage is as it was.
+    Snapshot,
     /// An invariant broke. The node is dead.
     Violation(Violation),
     /// The node died earlier.
@@ -141,6 +151,7 @@ impl<E: core::fmt::Display> core::fmt::Display for NodeError<E> {
                 write!(f, "the datagram buffer has fewer than {needed} bytes")
             }
             Self::Storage(error) => write!(f, "the storage has failed: {error}"),
+            Self::Snapshot => f.write_str("a leader's snapshot cannot be restored here"),
             Self::Violation(violation) => write!(f, "an invariant broke: {violation:?}"),
             Self::Dead => f.write_str("the node has died before"),
         }
@@ -172,25 +183,8 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
             pending: PendingTable::new(),
             answers: 0,
             is_dead: false,
+            failure: None,
         }
-    }
-
-    /// Takes the contents of the snapshot that [`Storage::save_snapshot`] stored last.
-    ///
-    /// # Errors
-    /// `BadSnapshot`: they are none; the node must not be used.
-    pub fn restore<K: Source>(&mut self, contents: &mut K) -> Result<(), BadSnapshot> {
-        self.sessions.restore(contents)?;
-        self.machine.restore(contents)
-    }
-
-    /// Writes sessions and state, the same bytes on every node that has applied the same entries.
-    ///
-    /// # Errors
-    /// `Full` when the sink takes no more.
-    pub fn snapshot<K: Sink>(&self, sink: &mut K) -> Result<(), Full> {
-        self.sessions.snapshot(sink)?;
-        self.machine.snapshot(sink)
     }
 
     /// Lets `elapsed` ticks pass.
@@ -217,6 +211,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         match self.raft.receive(datagram)? {
             Received::Peer => {}
             Received::Client(request) => self.on_request(from, &request),
+            Received::Piece(piece) => self.on_piece(&piece),
         }
         Ok(())
     }
@@ -251,13 +246,16 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         if buffer.len() < needed {
             return Err(NodeError::BufferTooSmall(BufferTooSmall { needed }));
         }
+        if let Some(error) = self.failure.take() {
+            return self.die(error);
+        }
         if self.is_dead {
             return Err(NodeError::Dead);
         }
         loop {
             match self.raft.poll() {
                 Some(Output::Transmit(transmit)) => {
-                    let to = Destination::Peer(transmit.to());
+                    let to = Destination::Peer(transmit.to(), transmit.address());
                     let written = transmit.write(buffer);
                     let length = written.map_err(NodeError::BufferTooSmall)?;
                     if length > 0 {
@@ -280,6 +278,36 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
                         return Ok(Some(event));
                     }
                 }
+                Some(Output::Install(install)) => {
+                    let (storage, sessions) = (&mut self.storage, &mut self.sessions);
+                    let machine = &mut self.machine;
+                    match snapshot::install::<P, MEMBERS, SESSIONS>(
+                        install, storage, sessions, machine,
+                    ) {
+                        Ok(Some(last)) => return Ok(Some(Event::Restored { last })),
+                        Ok(None) => {}
+                        Err(error) => {
+                            self.is_dead = true;
+                            return Err(error);
+                        }
+                    }
+                }
+                Some(Output::Chunk(chunk)) => {
+                    let to = Destination::Peer(chunk.to(), chunk.address());
+                    let (storage, failure) = (&mut self.storage, &mut self.failure);
+                    let written = chunk.write(buffer, |offset, into| {
+                        let read = storage.read_snapshot(Place::Kept, offset, into);
+                        *failure = read.err();
+                        failure.is_none()
+                    });
+                    let length = written.map_err(NodeError::BufferTooSmall)?;
+                    if let Some(error) = self.failure.take() {
+                        return self.die(error);
+                    }
+                    if length > 0 {
+                        return Ok(send(to, buffer, length));
+                    }
+                }
                 Some(Output::Reads(reads)) => {
                     self.pending.on_reads(reads);
                     return Ok(Some(Event::Reads(reads)));
@@ -294,9 +322,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         if self.raft.role() != RoleName::Leader {
             self.pending.give_up_entries();
         }
-        if self.raft.needs_compaction()
-            && let Err(error) = self.make_room()
-        {
+        if let Err(error) = self.make_room() {
             return self.die(error);
         }
         Ok(self.write_answer(buffer).and_then(|(to, length)| send(to, buffer, length)))
@@ -308,33 +334,6 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     ) -> Result<T, NodeError<<P::Storage as Storage>::Error>> {
         self.is_dead = true;
         Err(NodeError::Storage(error))
-    }
-
-    /// Drops the log's front, behind a snapshot where there is a medium.
-    ///
-    /// Only what every member holds is dropped, so that no member is left behind.
-    fn make_room(&mut self) -> Result<(), <P::Storage as Storage>::Error> {
-        let (upto, applied) = (self.raft.compactable(), self.raft.applied());
-        if applied > self.raft.durable_index() {
-            return Ok(());
-        }
-        let id = |index| self.raft.term_at(index).map(|term| EntryId { term, index });
-        let (Some(applied), Some(base)) = (id(applied), id(upto)) else { return Ok(()) };
-        let mut space = [[0; MEMBER_BYTES]; MAX_MEMBERS];
-        let members = &self.raft.configuration().members;
-        for (to, member) in space.iter_mut().zip(members) {
-            *to = encode_member(member);
-        }
-        let named = space.get(..members.len()).unwrap_or(&[]);
-        let Some(members) = Members::parse(named.as_flattened()) else { return Ok(()) };
-        let snapshot = Snapshot { applied, base, members };
-        let (sessions, machine) = (&self.sessions, &self.machine);
-        self.storage.save_snapshot(&snapshot, &|mut sink| {
-            sessions.snapshot(&mut sink)?;
-            machine.snapshot(&mut sink)
-        })?;
-        self.raft.compact(upto);
-        Ok(())
     }
 
     /// How the node is.

@@ -1,6 +1,6 @@
 //! What an embedder chooses, and what is refused.
 
-use crate::configuration::MIN_DATAGRAM;
+use crate::configuration::{Address, MIN_DATAGRAM};
 use crate::log::LogError;
 use crate::types::{ClusterId, NodeId, Ticks};
 
@@ -47,13 +47,33 @@ pub struct Options {
     pub datagram: u16,
     /// How many bytes of entries may be on their way to one follower.
     pub window_bytes: usize,
+    /// How many chunks of snapshots may leave between two heartbeats, to all followers together.
+    pub snapshot_chunks: u16,
+    /// How much this node is to lead rather than others: who has less than 100 waits up to one more
+    /// shortest election timeout before it campaigns. Nothing else depends on it.
+    pub priority: u8,
+    /// How others reach this node, for those that learn of it from the log; it may be empty.
+    pub address: Address,
+    /// Whether the node waits until the leader of a cluster adds it, instead of forming a cluster
+    /// with the others that it is started with.
+    pub is_joining: bool,
 }
 
 impl Options {
     /// A node with datagrams that cross any network whole and 64 KiB on their way to each follower.
     #[must_use]
     pub const fn new(cluster: ClusterId, id: NodeId, timing: Timing) -> Self {
-        Self { cluster, id, timing, datagram: 1200, window_bytes: 64 * 1024 }
+        Self {
+            cluster,
+            id,
+            timing,
+            datagram: 1200,
+            window_bytes: 64 * 1024,
+            snapshot_chunks: 256,
+            priority: 100,
+            address: Address::EMPTY,
+            is_joining: false,
+        }
     }
 
     pub(crate) fn check(&self, others: &[NodeId], capacity: usize) -> Result<(), SetupError> {
@@ -75,9 +95,10 @@ impl Options {
         if election_min <= heartbeat || election_max < election_min {
             return Err(SetupError::ElectionTimeout);
         }
-        // The members travel in one entry; each takes 14 bytes, and the rest 128 at most.
+        // The members travel in one entry; each takes 16 bytes and its address, and the rest 128.
         let members = u16::try_from(others.len()).unwrap_or(u16::MAX).saturating_add(1);
-        let least = members.saturating_mul(14).saturating_add(128).max(MIN_DATAGRAM);
+        let each = u16::try_from(self.address.as_bytes().len()).unwrap_or(u16::MAX) + 16;
+        let least = members.saturating_mul(each).saturating_add(128).max(MIN_DATAGRAM);
         if self.datagram < least {
             return Err(SetupError::Datagram { least });
         }

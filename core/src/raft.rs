@@ -3,13 +3,16 @@
 //! Each chapter of the paper is an `impl Raft` block in a file of its own; they meet in the fields
 //! below, not in calls. `receive` compares terms once and calls one `on_*`.
 
+mod change;
 mod election;
 mod fingerprint;
 mod follower;
 mod formation;
+mod install;
 mod invariant;
 mod leader;
 mod link;
+mod membership;
 mod output;
 mod persistence;
 mod progress;
@@ -19,29 +22,37 @@ mod receive;
 mod recover;
 mod report;
 mod role;
+mod snapshot;
 mod time;
+mod transfer;
 mod transmit;
 
+pub use change::{Change, ChangeError};
+pub use install::Piece;
 pub use invariant::Violation;
-pub use output::{Apply, BufferTooSmall, Output, Persist, Reads, Transmit};
+pub use output::{Apply, BufferTooSmall, Install, Output, Persist, Reads, SendChunk, Transmit};
 pub use persistence::{Receipt, Write};
 pub use propose::ProposeError;
 pub use read::{ReadError, ReadId};
 pub use receive::{ClientRequest, Dropped, Received};
 pub use recover::{RecoverError, Saved};
+pub use transfer::TransferError;
 
 use heapless::Vec;
 use rand_core::Rng;
 
-use crate::configuration::{Configuration, MEMBER_BYTES};
+use crate::configuration::{Address, Configuration, MEMBER_BYTES_MAX};
 use crate::log::{ENTRY_OVERHEAD_MAX, Log, Memory};
 use crate::options::{MIN_LOG_SLOTS, Options, SetupError};
 use crate::seal::Seal;
+use crate::snapshot::SnapshotName;
 use crate::sort::sort;
 use crate::status::Counters;
 use crate::types::{HardState, Incarnation, Index, MemberId, NodeId, Nonce, Ticks};
+use install::Incoming;
 use invariant::Fault;
 use link::{Link, PeerSet};
+use membership::Quorums;
 use persistence::Durability;
 use read::ReadQueue;
 use role::Role;
@@ -76,13 +87,25 @@ pub struct Raft<M, R, S, const N: usize> {
     everywhere: Index,
     /// The members that count, derived from the log.
     configuration: Configuration<N>,
-    /// Whether it names us, and which links; both follow from it.
-    is_voter: bool,
-    voters: PeerSet,
+    /// Those that counted at the log's base.
+    base_configuration: Configuration<N>,
+    /// Who votes in it, and which links it names; both follow from it.
+    quorums: Quorums,
+    followers: PeerSet,
+    /// Whether some configuration has named this life of this node.
+    was_member: bool,
     /// How many bytes an entry may take in the log's encoding.
     entry_limit: usize,
     role: Role<N>,
     reads: ReadQueue,
+
+    // Snapshots (section 7).
+    /// The one that the medium keeps and that can be sent.
+    snapshot: Option<SnapshotName>,
+    /// None is taken before then, since there was no room for the last one.
+    snapshot_retry_at: Ticks,
+    /// The one that is being received.
+    incoming: Option<Incoming>,
 
     // Time.
     now: Ticks,
@@ -97,6 +120,8 @@ pub struct Raft<M, R, S, const N: usize> {
     sends: PeerSet,
     /// To whom a reply is owed; it may have to wait for the medium.
     replies: PeerSet,
+    /// To whom a chunk of a snapshot may be due.
+    chunks: PeerSet,
 
     counters: Counters,
     fault: Fault,
@@ -133,7 +158,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     ) -> Result<Self, SetupError> {
         options.check(others, N)?;
         let mut log = Log::new(memory).map_err(SetupError::Log)?;
-        let members = MEMBER_BYTES * (others.len() + 1) + ENTRY_OVERHEAD_MAX;
+        let each = MEMBER_BYTES_MAX - Address::MAX_BYTES + options.address.as_bytes().len();
+        let members = each * (others.len() + 1) + ENTRY_OVERHEAD_MAX;
         if log.largest_entry() < members || log.slot_count() < MIN_LOG_SLOTS {
             return Err(SetupError::LogTooSmall);
         }
@@ -162,16 +188,22 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             applied: Index::ZERO,
             everywhere: Index::ZERO,
             configuration: Configuration::default(),
-            is_voter: false,
-            voters: PeerSet::EMPTY,
+            base_configuration: Configuration::default(),
+            quorums: Quorums::default(),
+            followers: PeerSet::EMPTY,
+            was_member: false,
             role: Role::Blank(formation::Formation::default()),
             reads: ReadQueue::default(),
+            snapshot: None,
+            snapshot_retry_at: Ticks(0),
+            incoming: None,
             now: Ticks(0),
             wake: Ticks(0),
             timeout: Ticks(0),
             links,
             sends: PeerSet::EMPTY,
             replies: PeerSet::EMPTY,
+            chunks: PeerSet::EMPTY,
             counters: Counters::default(),
             fault: Fault::None,
         };

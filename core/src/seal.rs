@@ -25,7 +25,7 @@ pub trait Seal {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Checksum;
 
-static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+pub(crate) static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
 impl Seal for Checksum {
     const BYTES: usize = 4;

@@ -163,6 +163,30 @@ counters! {
     compactions,
     /// Times that a follower needed entries which are no longer kept.
     too_far_behind,
+    /// Snapshots of our own state that the medium keeps.
+    snapshots_saved,
+    /// Snapshots of our own state that the medium has no room for.
+    snapshots_refused,
+    /// Transfers of snapshots begun.
+    snapshots_sent,
+    /// Refusals of a follower that has no room for our snapshot.
+    snapshots_unwanted,
+    /// Chunks of snapshots sent.
+    chunks_sent,
+    /// Chunks of snapshots that the medium gathers.
+    chunks_taken,
+    /// Snapshots of a leader that have taken the place of our state.
+    snapshots_installed,
+    /// Snapshots of a leader that did not have the sum of their name.
+    snapshots_damaged,
+    /// Snapshots of a leader that our medium has no room for.
+    snapshots_too_large,
+    /// Changes of the members begun.
+    changes,
+    /// Transfers of leadership begun.
+    transfers,
+    /// Transfers of leadership that took too long.
+    transfers_failed,
     /// Rounds that confirmed a leader for reads (thesis 6.4).
     read_rounds,
     /// Reads that failed because the leader was lost.

@@ -117,6 +117,7 @@ impl<M: Memory> Log<M> {
         let (bytes, slots) = self.memory.parts_mut();
         let (mut room, mut free_bytes) = (ring.room(bytes.len()), ring.free(bytes.len()));
         let mut last_internal = self.last_internal;
+        let mut last_configuration = self.last_configuration;
         let reserve = self.reserve;
         // What is found to fit is copied in one go, `from` to the offset `to`.
         let mut from = run;
@@ -146,6 +147,9 @@ impl<M: Memory> Log<M> {
             index = index.next();
             if next.kind != EntryKind::Command {
                 last_internal = index;
+                if next.kind == EntryKind::Configuration {
+                    last_configuration = index;
+                }
             }
             if let Some(slot) = slots.get_mut(position(index, slots.len())) {
                 *slot = Slot::at(ring.tail);
@@ -161,6 +165,7 @@ impl<M: Memory> Log<M> {
         self.ring = ring;
         self.last = EntryId { term, index };
         self.last_internal = last_internal;
+        self.last_configuration = last_configuration;
         Ok(())
     }
 }

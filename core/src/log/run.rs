@@ -39,6 +39,29 @@ impl<M: Memory> Log<M> {
         }
     }
 
+    /// The first of the last entries that take at most `limit` bytes together; one behind the last if
+    /// none does.
+    pub(crate) fn first_within(&self, limit: usize) -> Index {
+        let last = self.last.index;
+        let mut first = last.next();
+        let mut below = self.base.index;
+        // Halving; the entries from `first` on fit, those from `below.next()` on need not.
+        for _step in 0..usize::BITS {
+            let count = first.since(below.next());
+            if count == 0 {
+                break;
+            }
+            let middle = below.next().plus(count / 2);
+            let middle = middle.min(first.previous());
+            if self.bytes_between(middle.previous(), last) <= limit {
+                first = middle;
+            } else {
+                below = middle;
+            }
+        }
+        first
+    }
+
     /// The entries from `from` (or the first one kept) to the last one, for the disk: one slice,
     /// and a second one that is not empty only at a wrap. Each is a run of whole entries.
     #[inline]

@@ -44,8 +44,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             self.draw_timeout();
             self.fail_reads();
             self.sends = PeerSet::EMPTY;
-            self.role =
-                Role::Follower(Follower { leader: None, since: self.now, verified: self.commit });
+            self.role = Role::Follower(Follower::new(None, self.now, self.commit));
             self.arm(self.now.plus(self.timeout));
         }
         self.owe(peer, Owed::Vote(Granted { asked: request.term, granted }));
@@ -83,24 +82,18 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     pub(super) fn count_pre_votes(&mut self) {
         if let Role::PreCandidate(campaign) = &self.role
-            && self.has_quorum(campaign.granted)
+            && self.quorums.has_quorum(campaign.granted)
         {
-            self.become_candidate();
+            self.become_candidate(false);
         }
     }
 
     pub(super) fn count_votes(&mut self) {
         if let Role::Candidate(campaign) = &self.role
-            && self.has_quorum(campaign.granted)
+            && self.quorums.has_quorum(campaign.granted)
         {
             self.become_leader();
         }
-    }
-
-    /// Whether these peers and we are more than half of the configuration. Who is no voter in it
-    /// counts for nothing.
-    pub(super) fn has_quorum(&self, peers: PeerSet) -> bool {
-        peers.both(self.voters).len() + usize::from(self.is_voter) >= self.configuration.quorum()
     }
 
     /// Section 5.4.1: a later last term, or the same and no shorter.

@@ -8,6 +8,7 @@ use super::invariant::Fault;
 use super::link::Link;
 use super::progress::Progress;
 use super::role::Role;
+use super::snapshot::CatchUp;
 use crate::log::Memory;
 use crate::seal::Seal;
 use crate::types::{MemberId, Ticks};
@@ -43,6 +44,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         hash.add(self.configuration.index.0);
         hash.add(u64::from(self.sends.bits()));
         hash.add(u64::from(self.replies.bits()));
+        hash.add(u64::from(self.chunks.bits()));
+        hash.add(self.base_configuration.index.0);
+        hash.add(self.snapshot.map_or(0, |name| name.last.index.0));
+        let incoming = self.incoming.map_or([0; 4], |incoming| incoming.words());
+        incoming.into_iter().for_each(|word| hash.add(word));
         self.links.iter().for_each(|link| self.add_link(&mut hash, link));
         self.reads.words().into_iter().for_each(|word| hash.add(word));
         self.add_time(&mut hash, self.reads.resend_at());
@@ -67,18 +73,24 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 hash.add(2);
                 add_place(hash, follower.leader);
                 hash.add(follower.verified.0);
+                hash.add(follower.newest);
                 self.add_time(hash, follower.since.plus(self.timeout));
             }
             Role::PreCandidate(campaign) | Role::Candidate(campaign) => {
                 hash.add(if matches!(self.role, Role::Candidate(_)) { 4 } else { 3 });
                 hash.add(u64::from(campaign.granted.bits()));
                 hash.add(u64::from(campaign.answered.bits()));
+                hash.add(u64::from(campaign.is_handover));
                 self.add_time(hash, campaign.resend_at);
                 self.add_time(hash, campaign.since.plus(self.timeout));
             }
             Role::Leader(leader) => {
                 hash.add(5);
                 hash.add(leader.first.0);
+                hash.add(u64::from(leader.chunks_left));
+                let handover = leader.handover;
+                add_place(hash, handover.map(|handover| handover.peer));
+                self.add_time(hash, handover.map_or(Ticks::NEVER, |handover| handover.ends_at));
                 self.add_time(hash, leader.heartbeat_at);
                 self.add_time(hash, leader.quorum_at);
                 let round = leader
@@ -101,6 +113,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             resent_at,
             resent_from,
             beat,
+            catch_up,
             ..
         } = progress;
         let numbers = [*resent_at, progress.round_number];
@@ -114,6 +127,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             super::progress::Probe::Sent => 2,
         });
         hash.add(u64::from(*beat));
+        match catch_up {
+            CatchUp::Log => hash.add(0),
+            CatchUp::Wanting => hash.add(1),
+            CatchUp::Sending(transfer) => {
+                transfer.words().into_iter().for_each(|word| hash.add(word));
+            }
+        }
         for asked in [progress.asked, progress.asks] {
             hash.add(asked.map_or(0, |asked| asked.number + 1));
             hash.add(asked.map_or(0, |asked| asked.nonce.0));

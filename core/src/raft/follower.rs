@@ -4,9 +4,8 @@ use rand_core::Rng;
 
 use super::Raft;
 use super::invariant::{Violation, invariant};
-use super::link::{Owed, PeerSet};
+use super::link::Owed;
 use super::role::Role;
-use crate::configuration::{Member, Members};
 use crate::log::{BadRun, EntryKind, Memory};
 use crate::message::Append;
 use crate::seal::Seal;
@@ -31,7 +30,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 return self.owe(peer, Owed::Mismatch { echo: number, hint });
             }
         }
-        let Some(verified) = self.extend(append) else {
+        let Some(verified) = self.extend(number, append) else {
             return count(&mut self.counters.impossible);
         };
         self.advance_commit(append.commit.min(verified));
@@ -51,7 +50,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// Follows whoever leads the term. False if that cannot be: we lead it, or another does.
-    fn hear_leader(&mut self, peer: usize) -> bool {
+    pub(super) fn hear_leader(&mut self, peer: usize) -> bool {
         match &mut self.role {
             Role::Follower(follower) if follower.leader == Some(peer) => {
                 follower.since = self.now;
@@ -72,7 +71,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Takes the entries into the log and returns up to where it now equals the leader's. `None` if
     /// no leader can have sent them; then nothing has changed.
-    fn extend(&mut self, append: &Append<'_>) -> Option<Index> {
+    fn extend(&mut self, number: u64, append: &Append<'_>) -> Option<Index> {
         let prev = append.prev.index;
         let mut upto = prev;
         if !append.run.is_empty() {
@@ -84,13 +83,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             if let Some(from) = extended.truncated {
                 self.on_truncated(from);
             }
-            if self.configuration.index == Index::ZERO {
-                self.adopt_configuration(self.log.first());
-            }
+            self.follow_configuration();
             upto = extended.verified;
         }
         let Role::Follower(follower) = &mut self.role else { return None };
         follower.verified = follower.verified.max(upto);
+        follower.newest = follower.newest.max(number);
         Some(upto)
     }
 
@@ -100,9 +98,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         invariant!(self, from > self.commit, Violation::Truncate);
         self.durability.truncated(from);
         if self.configuration.index >= from {
-            self.configuration.index = Index::ZERO;
-            self.configuration.members.clear();
-            self.meet_configuration();
+            self.adopt_configuration();
         }
     }
 
@@ -133,43 +129,5 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 None => return self.poison(Violation::MissingEntry),
             }
         }
-    }
-
-    /// Takes the members from the configuration entry at `index`, if there is one.
-    pub(super) fn adopt_configuration(&mut self, index: Index) {
-        let Some(entry) = self.log.entry(index) else { return };
-        if entry.kind != EntryKind::Configuration {
-            return;
-        }
-        let Some(members) = Members::parse(entry.data) else { return };
-        let mut voters = heapless::Vec::<Member, N>::new();
-        for member in members.iter() {
-            // More members than there is room for: this node cannot count them, so it never leads.
-            if voters.push(member).is_err() {
-                return;
-            }
-        }
-        self.configuration.index = index;
-        self.configuration.members = voters;
-        self.meet_configuration();
-    }
-
-    /// Addresses the links by what the configuration says of them.
-    pub(super) fn meet_configuration(&mut self) {
-        let (us, cluster, epoch) = (self.member(), self.options.cluster, self.hard.epoch);
-        self.is_voter = self.configuration.has(us);
-        self.voters = PeerSet::EMPTY;
-        for (peer, link) in self.links.iter_mut().enumerate() {
-            let named = self.configuration.members.iter().find(|voter| voter.member.id == link.id);
-            link.voter = named.is_some();
-            if let Some(voter) = named {
-                self.voters.insert(peer);
-                link.datagram = voter.datagram;
-                link.meet(cluster, epoch, us, voter.member.incarnation);
-            }
-        }
-        let smallest = self.configuration.smallest_datagram().unwrap_or(self.options.datagram);
-        let room = usize::from(smallest).saturating_sub(super::transmit::append_overhead::<S>());
-        self.entry_limit = room.min(self.log.largest_entry());
     }
 }

@@ -12,9 +12,9 @@ use super::election::Granted;
 use super::link::{Link, Owed, PeerSet};
 use super::role::{Follower, Role};
 use super::{Raft, nonzero};
-use crate::configuration::{MEMBER_BYTES, Member, Members, encode_member};
+use crate::configuration::{MEMBER_BYTES_MAX, Member, Members, Part, encode_members};
 use crate::log::{EntryKind, Memory};
-use crate::message::{BootReply, Hello, HelloReply, Message, Standing, VoteRequest};
+use crate::message::{BootReply, HELLO_PADDING, Hello, HelloReply, Message, Standing, VoteRequest};
 use crate::seal::Seal;
 use crate::status::count;
 use crate::types::{EntryId, Epoch, HardState, Incarnation, Index, MemberId, Nonce, Term, Ticks};
@@ -56,14 +56,19 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let nonce = Nonce(nonzero(&mut self.random));
         let interval = self.options.timing.heartbeat;
         let round = Ticks(interval.0.saturating_mul(REPEATS));
-        // Alone there is nobody to wait for.
-        let resend_at = if self.links.is_empty() { self.now } else { self.now.plus(interval) };
+        // Alone there is nobody to wait for; who is to be added asks nobody.
+        let resend_at = match self.options.is_joining {
+            true => Ticks::NEVER,
+            false if self.links.is_empty() => self.now,
+            false => self.now.plus(interval),
+        };
         let round_ends = self.now.plus(round);
         if !matches!(self.role, Role::Blank(_)) {
             return;
         }
         self.role = Role::Blank(Formation { nonce, resend_at, round_ends, ..Formation::default() });
-        self.sends = self.everybody();
+        let everybody = self.everybody();
+        self.sends = if self.options.is_joining { PeerSet::EMPTY } else { everybody };
         self.arm(resend_at);
     }
 
@@ -75,6 +80,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Asks those again who have not answered, or begins a new round.
     pub(super) fn on_hello_time(&mut self) {
+        if self.options.is_joining {
+            return;
+        }
         if self.links.is_empty() {
             return self.form();
         }
@@ -98,21 +106,29 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if formation.booting.is_none() {
             let route = self.route_outside(link.id, Incarnation(0), Epoch(0));
             let datagram = self.stated_datagram();
-            let hello = Hello { nonce: formation.nonce, ids: self.ids, datagram, padding: [0; 12] };
+            let hello = Hello {
+                nonce: formation.nonce,
+                ids: self.ids,
+                datagram,
+                padding: [0; HELLO_PADDING],
+            };
             return self.seal_to(peer, route, &Message::Hello(hello), buffer);
         }
         let route = self.route_outside(link.id, link.blank, Epoch(0));
-        let mut space = [[0; MEMBER_BYTES]; N];
+        let mut space = [[0; MEMBER_BYTES_MAX]; N];
         let members = self.write_members(&mut space)?;
         self.seal_to(peer, route, &Message::Boot(members), buffer)
     }
 
     /// We and all that have answered this round blank, by ascending id.
     fn candidates(&self) -> Vec<Member, N> {
-        let us = Member { member: self.member(), datagram: self.stated_datagram() };
+        let us = Member {
+            address: self.options.address,
+            ..Member::voter(self.member(), self.stated_datagram())
+        };
         let them = |link: &Link| Member {
-            member: MemberId { id: link.id, incarnation: link.blank },
-            datagram: link.datagram,
+            address: link.address,
+            ..Member::voter(MemberId { id: link.id, incarnation: link.blank }, link.datagram)
         };
         let below = self.links.iter().filter(|link| link.id < self.options.id).map(them);
         let above = self.links.iter().filter(|link| link.id > self.options.id).map(them);
@@ -124,13 +140,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         candidates
     }
 
-    fn write_members<'s>(&self, space: &'s mut [[u8; MEMBER_BYTES]; N]) -> Option<Members<'s>> {
-        let candidates = self.candidates();
-        for (to, member) in space.iter_mut().zip(&candidates) {
-            *to = encode_member(member);
-        }
-        let named = space.get(..candidates.len())?;
-        Members::parse(named.as_flattened())
+    fn write_members<'s>(&self, space: &'s mut [[u8; MEMBER_BYTES_MAX]; N]) -> Option<Members<'s>> {
+        let space = space.as_flattened_mut();
+        let length = encode_members(&self.candidates(), space)?;
+        Members::parse(space.get(..length)?)
     }
 
     /// Answers who asks, blank or not; the answer is never longer than the question.
@@ -173,6 +186,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             Standing::Blank if formation.booting.is_none() => {
                 link.blank = introduction.from.incarnation;
                 link.datagram = reply.datagram;
+                link.address = reply.address;
                 formation.blank.insert(peer);
             }
             Standing::Blank if link.blank == introduction.from.incarnation => {}
@@ -191,7 +205,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Everybody is there and blank: propose us all as the members of an epoch.
     fn start_boot(&mut self) {
-        let mut space = [[0; MEMBER_BYTES]; N];
+        let mut space = [[0; MEMBER_BYTES_MAX]; N];
         let Some(members) = self.write_members(&mut space) else { return };
         let epoch = members.epoch(self.options.cluster);
         let everybody = self.everybody();
@@ -210,8 +224,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     ) {
         let coordinator = members.iter().next().map(|first| first.member);
         let accepted = matches!(self.role, Role::Blank(_))
+            && !self.options.is_joining
             && coordinator == Some(introduction.from)
             && members.count() == self.links.len() + 1
+            && members.iter().all(|member| member.part == Part::Voter)
             && members.iter().any(|member| member.member == self.member());
         let epoch = members.epoch(self.options.cluster);
         self.owe(peer, Owed::Boot { to: introduction.from.incarnation, epoch, accepted });
@@ -242,7 +258,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Forms the epoch: its first entry names the members, and we lead its first term.
     fn form(&mut self) {
-        let mut space = [[0; MEMBER_BYTES]; N];
+        let mut space = [[0; MEMBER_BYTES_MAX]; N];
         let Some(members) = self.write_members(&mut space) else { return };
         let first = Term(1);
         // An empty log has room for it: that was checked when the node was set up.
@@ -253,7 +269,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.hard.term = first;
         self.hard.vote = Some(self.member());
         self.durability.hard_changed();
-        self.adopt_configuration(entry.index);
+        self.adopt_configuration();
         self.lead_from(entry.index, entry.index);
     }
 
@@ -291,8 +307,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.durability.hard_changed();
         self.forget_replies();
         self.sends = PeerSet::EMPTY;
-        self.role =
-            Role::Follower(Follower { leader: None, since: self.now, verified: Index::ZERO });
+        self.role = Role::Follower(Follower::new(None, self.now, Index::ZERO));
         self.draw_timeout();
         self.arm(self.now.plus(self.timeout));
     }

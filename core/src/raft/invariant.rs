@@ -22,6 +22,8 @@ pub enum Violation {
     Truncate,
     /// A link has used up its datagram numbers.
     NumbersExhausted,
+    /// A snapshot would be installed that is not the one that was gathered, or is not needed.
+    Install,
     /// The log lacks an entry that it must hold.
     MissingEntry,
 }

@@ -5,9 +5,12 @@ use rand_core::Rng;
 
 use super::Raft;
 use super::invariant::{Violation, invariant};
-use super::link::Link;
+use super::link::PeerSet;
+use super::membership::Half;
 use super::progress::{Probe, Progress, Round};
 use super::role::Role;
+use super::snapshot::CatchUp;
+use super::transfer::Handover;
 use crate::log::Memory;
 use crate::message::{AppendOutcome, AppendReply};
 use crate::options::Timing;
@@ -29,21 +32,25 @@ pub(crate) struct Leader<const N: usize> {
     pub(crate) quorum_at: Ticks,
     /// The read round under way.
     pub(crate) round: Option<Round>,
+    /// How many chunks of snapshots may still leave before the next heartbeat.
+    pub(crate) chunks_left: u16,
+    /// The transfer of leadership under way.
+    pub(crate) handover: Option<Handover>,
 }
 
 impl<const N: usize> Leader<N> {
     pub(crate) fn new(
-        links: &[Link],
-        base: Index,
+        links: usize,
         next: Index,
         first: Index,
         now: Ticks,
         timing: &Timing,
+        chunks: u16,
     ) -> Self {
         let mut progress = Vec::new();
-        for _link in links {
+        for _link in 0..links {
             // There is room: the links are in a vector of the same capacity.
-            let _room = progress.push(Progress::new(base, next, now));
+            let _room = progress.push(Progress::new(next, now));
         }
         Self {
             progress,
@@ -51,20 +58,27 @@ impl<const N: usize> Leader<N> {
             heartbeat_at: now.plus(timing.heartbeat),
             quorum_at: now.plus(timing.election_min),
             round: None,
+            chunks_left: chunks,
+            handover: None,
         }
     }
 
     /// When the next timer runs out.
     pub(crate) fn deadline(&self) -> Ticks {
         let timers = self.progress.iter().map(|progress| progress.timer.at());
-        timers.fold(self.heartbeat_at.min(self.quorum_at), Ticks::min)
+        let handover = self.handover.map_or(Ticks::NEVER, |handover| handover.ends_at);
+        timers.fold(self.heartbeat_at.min(self.quorum_at).min(handover), Ticks::min)
     }
 
-    /// How many voters were heard at or after `since`.
-    pub(crate) fn heard_since(&self, links: &[Link], since: Ticks) -> usize {
-        let heard =
-            |(progress, link): &(&Progress, &Link)| link.voter && progress.heard_at >= since;
-        self.progress.iter().zip(links).filter(heard).count()
+    /// Who was heard at or after `since`.
+    pub(crate) fn heard_since(&self, since: Ticks) -> PeerSet {
+        let mut heard = PeerSet::EMPTY;
+        for (peer, progress) in self.progress.iter().enumerate() {
+            if progress.heard_at >= since {
+                heard.insert(peer);
+            }
+        }
+        heard
     }
 }
 
@@ -90,10 +104,14 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         progress.timer.answered(reply.echo, now);
         match reply.outcome {
             AppendOutcome::Matched(matched) => {
+                let has_log = matches!(progress.catch_up, CatchUp::Log);
                 let is_news = progress.acknowledge(matched);
                 let is_ordered =
                     progress.matched < progress.oldest && progress.oldest <= progress.next;
                 invariant!(self, is_ordered, Violation::Progress);
+                if !has_log {
+                    self.end_transfer(peer, matched);
+                }
                 self.on_matched(peer, is_news);
             }
             AppendOutcome::Mismatch(hint) if reply.echo > progress.resent_at => {
@@ -104,7 +122,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 count(&mut self.counters.stale);
             }
         }
-        self.confirm_read(peer, reply);
+        if !matches!(reply.outcome, AppendOutcome::Stale) {
+            self.confirm_read(peer, reply.echo);
+        }
     }
 
     /// The follower has taken something, or at least agrees so far.
@@ -121,7 +141,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             let at = progress.timer.at();
             self.wake = self.wake.min(at);
         }
-        if progress.next <= last {
+        if progress.next <= last || leader.handover.is_some() {
             self.sends.insert(peer);
         }
         if is_news && progress.matched > self.commit {
@@ -133,15 +153,21 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     fn on_mismatch(&mut self, peer: usize, hint: EntryId) {
         count(&mut self.counters.mismatches);
         let agreed = self.log.last_index_at_or_below(hint.index, hint.term);
-        let base = self.log.base().index;
+        let EntryId { term: base_term, index: base } = self.log.base();
         let timing = self.options.timing;
         let Role::Leader(leader) = &mut self.role else { return };
         let (Some(progress), Some(link)) = (leader.progress.get_mut(peer), self.links.get(peer))
         else {
             return;
         };
-        if hint.index < base && progress.matched < base {
+        if !matches!(progress.catch_up, CatchUp::Log) {
+            return;
+        }
+        // What it holds at our base, if anything, is of an earlier term.
+        let lacks_base = hint.index < base || hint.term < base_term;
+        if lacks_base && progress.matched < base {
             count(&mut self.counters.too_far_behind);
+            return self.begin_transfer(peer);
         }
         let from = agreed.index.max(progress.matched).max(base).next();
         // Where the follower's entry is ours too, the logs agree up to it and entries may flow.
@@ -166,31 +192,46 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// for one of our own, would be full for ever.
     pub(super) fn maybe_commit(&mut self) {
         let Role::Leader(leader) = &self.role else { return };
-        let own = self.is_voter.then_some(self.durability.durable);
-        let peers = leader.progress.iter().zip(&self.links);
-        let voters = peers.filter(|(_, link)| link.voter).map(|(progress, _)| progress.matched);
+        let (mut by_quorum, mut by_all) = self.held_by(leader, self.quorums.new);
+        if self.quorums.is_joint {
+            let (quorum, all) = self.held_by(leader, self.quorums.old);
+            (by_quorum, by_all) = (by_quorum.min(quorum), by_all.min(all));
+        }
+        let commit = if by_quorum >= leader.first { by_quorum } else { by_all };
+        if commit > self.commit {
+            let is_settled = self.configuration.index <= self.commit;
+            self.advance_commit(commit);
+            if !is_settled {
+                self.tend_configuration();
+            }
+            self.start_read_round();
+        }
+    }
+
+    /// How far a majority of this half holds the log durably, and how far all of it.
+    #[inline]
+    fn held_by(&self, leader: &Leader<N>, half: Half) -> (Index, Index) {
+        let own = half.has_us.then_some(self.durability.durable);
+        let peers = leader.progress.iter().enumerate();
+        let voters = peers.filter(|(peer, _)| half.peers.contains(*peer));
         // Who is no voter holds nothing that counts: index zero, below all others.
         let mut held = [Index::ZERO; N];
-        held.iter_mut().zip(voters.chain(own)).for_each(|(held, index)| *held = index);
+        let indices = voters.map(|(_, progress)| progress.matched).chain(own);
+        held.iter_mut().zip(indices).for_each(|(held, index)| *held = index);
         sort(&mut held);
         let held_by = |voters| {
             let place = N.checked_sub(voters);
             place.and_then(|place| held.get(place)).copied().unwrap_or_default()
         };
-        let (quorum, all) = (self.configuration.quorum(), self.configuration.members.len());
-        let by_quorum = held_by(quorum);
-        let commit = if by_quorum >= leader.first { by_quorum } else { held_by(all) };
-        if commit > self.commit {
-            self.advance_commit(commit);
-            self.start_read_round();
-        }
+        (held_by(half.quorum()), held_by(half.voters))
     }
 
     /// What every member holds, as the leader sees it.
     #[inline]
     pub(super) fn held_everywhere(&self, leader: &Leader<N>) -> Index {
         let peers = leader.progress.iter().zip(&self.links);
-        let matched = peers.filter(|(_, link)| link.voter).map(|(progress, _)| progress.matched);
+        let members = peers.filter(|(_, link)| link.is_named);
+        let matched = members.map(|(progress, _)| progress.matched);
         matched.fold(self.durability.durable.min(self.commit), Index::min)
     }
 
@@ -200,12 +241,14 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let Role::Leader(leader) = &mut self.role else { return };
         let is_beat = now >= leader.heartbeat_at;
         if is_beat {
+            leader.chunks_left = self.options.snapshot_chunks;
             leader.heartbeat_at = now.plus(timing.heartbeat);
             count(&mut self.counters.heartbeats);
         }
         let is_round = leader.round.is_some();
         let peers = leader.progress.iter_mut().zip(&self.links).enumerate();
-        for (peer, (progress, link)) in peers.filter(|(_, (_, link))| link.voter) {
+        let followers = self.followers;
+        for (peer, (progress, link)) in peers.filter(|(peer, _)| followers.contains(*peer)) {
             if is_beat {
                 progress.beat = true;
                 self.sends.insert(peer);
@@ -215,6 +258,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             }
             progress.timer.stop();
             progress.timer.back_off();
+            if let CatchUp::Sending(transfer) = &mut progress.catch_up {
+                count(&mut self.counters.retransmissions);
+                transfer.start_over(link.number);
+                self.chunks.insert(peer);
+            }
             if progress.has_in_flight() {
                 count(&mut self.counters.retransmissions);
                 progress.lossy_until = lossy_until(now, &timing);
@@ -222,6 +270,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             }
             progress.beat |= is_round || !progress.has_in_flight();
             self.sends.insert(peer);
+        }
+        if is_beat {
+            self.let_go();
+            self.repeat_timeout_now();
+            self.tend_configuration();
         }
     }
 }

@@ -5,10 +5,10 @@ use rand_core::Rng;
 
 use super::Raft;
 use super::election::Granted;
-use crate::configuration::MIN_STATED_DATAGRAM;
+use crate::configuration::{Address, MIN_STATED_DATAGRAM};
 use crate::log::Memory;
 use crate::seal::Seal;
-use crate::types::{ClusterId, EntryId, Epoch, Incarnation, Index, MemberId, NodeId, Nonce};
+use crate::types::{ClusterId, EntryId, Epoch, Incarnation, Index, MemberId, NodeId, Nonce, Ticks};
 use crate::wire::hash::Hash;
 use crate::wire::{Introduction, Route};
 
@@ -19,7 +19,9 @@ pub(crate) struct Link {
     /// Which life of it belongs to our epoch; zero while unknown.
     pub(crate) incarnation: Incarnation,
     /// Whether the configuration names that life.
-    pub(crate) voter: bool,
+    pub(crate) is_named: bool,
+    /// Until when it is told of the configuration without it. `NEVER` while it has an old vote.
+    pub(crate) leaves_at: Ticks,
     /// Whether it has spoken from inside the epoch, so that it knows our tag.
     pub(crate) inside: bool,
     tag_out: u64,
@@ -28,6 +30,8 @@ pub(crate) struct Link {
     pub(crate) number: u64,
     /// The largest datagram it takes, in bytes.
     pub(crate) datagram: u16,
+    /// How it is reached, if it or the configuration has said.
+    pub(crate) address: Address,
     /// Which life answered the current hello round, blank.
     pub(crate) blank: Incarnation,
     /// A newer reply replaces an unsent one: to Raft that is one lost datagram.
@@ -73,6 +77,18 @@ pub(crate) enum Owed {
         nonce: Nonce,
         index: Index,
     },
+    /// How far a snapshot is here.
+    Chunk {
+        echo: u64,
+        last: Index,
+        upto: u32,
+        taken: u64,
+    },
+    /// There is no room for a snapshot.
+    ChunkRefused {
+        echo: u64,
+        last: Index,
+    },
 }
 
 impl Owed {
@@ -89,6 +105,10 @@ impl Owed {
             Self::Mismatch { echo, hint } => [7, echo, hint.term.0, hint.index.0],
             Self::Stale { echo } => [8, echo, 0, 0],
             Self::Read { echo, nonce, index } => [9, echo, nonce.0, index.0],
+            Self::Chunk { echo, last, upto, taken } => {
+                [10, echo ^ last.0.rotate_left(32), u64::from(upto), taken]
+            }
+            Self::ChunkRefused { echo, last } => [11, echo, last.0, 0],
         }
     }
 }
@@ -98,15 +118,23 @@ impl Link {
         Self {
             id,
             incarnation: Incarnation(0),
-            voter: false,
+            is_named: false,
+            leaves_at: Ticks(0),
             inside: false,
             tag_out: 0,
             tag_in: 0,
             number: 0,
             datagram: MIN_STATED_DATAGRAM,
+            address: Address::EMPTY,
             blank: Incarnation(0),
             reply: None,
         }
+    }
+
+    /// Whether it is this life of this node.
+    #[inline]
+    pub(crate) fn is(&self, member: MemberId) -> bool {
+        self.id == member.id && self.incarnation == member.incarnation
     }
 
     /// Learns which life of it belongs to the epoch.

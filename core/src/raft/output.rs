@@ -8,9 +8,11 @@ use super::link::Owed;
 use super::persistence::{Receipt, Write};
 use super::read::ReadId;
 use super::role::Role;
+use crate::configuration::Address;
 use crate::log::{Entry, Memory};
 use crate::seal::Seal;
-use crate::types::{Index, NodeId};
+use crate::snapshot::{Head, SnapshotName};
+use crate::types::{Epoch, Index, NodeId};
 
 /// One thing to be done. What must be done comes as a guard that borrows the node; a guard that is
 /// dropped is offered again, so that forgetting one costs progress, never safety.
@@ -21,10 +23,14 @@ pub enum Output<'r, M, R, S, const N: usize> {
     Transmit(Transmit<'r, M, R, S, N>),
     /// Something to be made durable.
     Persist(Persist<'r, M, R, S, N>),
+    /// A snapshot of the leader, to take the place of the applied state.
+    Install(Install<'r, M, R, S, N>),
     /// A committed command to be applied.
     Apply(Apply<'r, M, R, S, N>),
     /// Reads that are answered, or never will be.
     Reads(Reads),
+    /// A piece of the snapshot that the medium keeps, to be sent.
+    Chunk(SendChunk<'r, M, R, S, N>),
     /// An invariant broke. It is said once; nothing will ever leave this node again.
     Failed(Violation),
 }
@@ -41,6 +47,20 @@ pub struct Transmit<'r, M, R, S, const N: usize> {
 #[derive(Debug)]
 pub struct Persist<'r, M, R, S, const N: usize> {
     raft: &'r mut Raft<M, R, S, N>,
+}
+
+/// A snapshot that the medium has gathered whole.
+#[derive(Debug)]
+pub struct Install<'r, M, R, S, const N: usize> {
+    raft: &'r mut Raft<M, R, S, N>,
+    name: SnapshotName,
+}
+
+/// A piece of a snapshot to be sent, once it is read.
+#[derive(Debug)]
+pub struct SendChunk<'r, M, R, S, const N: usize> {
+    raft: &'r mut Raft<M, R, S, N>,
+    peer: usize,
 }
 
 /// A committed command to be applied.
@@ -74,8 +94,10 @@ enum Next {
     Send(usize),
     Persist,
     Reply(usize),
+    Install(SnapshotName),
     Apply,
     Reads,
+    Chunk(usize),
     Failed(Violation),
 }
 
@@ -88,7 +110,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             Next::Send(peer) => Output::Transmit(Transmit { raft: self, peer, is_reply: false }),
             Next::Reply(peer) => Output::Transmit(Transmit { raft: self, peer, is_reply: true }),
             Next::Persist => Output::Persist(Persist { raft: self }),
+            Next::Install(name) => Output::Install(Install { raft: self, name }),
             Next::Apply => Output::Apply(Apply { raft: self }),
+            Next::Chunk(peer) => Output::Chunk(SendChunk { raft: self, peer }),
             Next::Reads => Output::Reads(self.take_reads()?),
             Next::Failed(violation) => {
                 self.fault = Fault::Reported(violation);
@@ -120,7 +144,21 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if self.applied < self.commit {
             return Some(Next::Apply);
         }
-        self.has_finished_reads().then_some(Next::Reads)
+        if self.has_finished_reads() {
+            return Some(Next::Reads);
+        }
+        self.next_of_snapshots(is_hard_durable)
+    }
+
+    /// What is left when there is nothing else: all that concerns snapshots waits for the rest.
+    #[inline]
+    fn next_of_snapshots(&self, is_hard_durable: bool) -> Option<Next> {
+        if self.incoming.is_some()
+            && let Some(name) = self.whole_snapshot()
+        {
+            return Some(Next::Install(name));
+        }
+        if is_hard_durable { self.next_chunk().map(Next::Chunk) } else { None }
     }
 
     /// A reply that need not wait any longer. An acknowledgement waits until what was to be
@@ -158,6 +196,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Transmit<'_, M, R, S, N> {
     #[must_use]
     pub fn to(&self) -> NodeId {
         self.raft.links.get(self.peer).map_or(NodeId(0), |link| link.id)
+    }
+
+    /// How that node is reached, as far as the configuration says.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        self.raft.links.get(self.peer).map_or(Address::EMPTY, |link| link.address)
     }
 
     /// Writes the datagram and returns its length; zero if there is nothing left to say.
@@ -198,6 +242,61 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Persist<'_, M, R, S, N> {
     /// It is being written elsewhere; [`Raft::durable`] takes the receipt when it is durable.
     pub fn submit(self) -> Receipt {
         self.raft.submit_write()
+    }
+}
+
+impl<M: Memory, R: Rng, S: Seal, const N: usize> Install<'_, M, R, S, N> {
+    /// Which snapshot it is.
+    #[must_use]
+    pub const fn name(&self) -> SnapshotName {
+        self.name
+    }
+
+    /// The epoch that it must be of.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.raft.hard.epoch
+    }
+
+    /// The medium keeps it in place of the one before and of all entries, and the state is restored
+    /// from it; this is what it begins with.
+    pub fn done(self, head: Head<N>) {
+        self.raft.on_installed(head);
+    }
+
+    /// What was gathered is not what the name says. Nothing has changed; it is gathered anew.
+    pub fn damaged(self) {
+        self.raft.on_damaged();
+    }
+}
+
+impl<M: Memory, R: Rng, S: Seal, const N: usize> SendChunk<'_, M, R, S, N> {
+    /// Whom it is for.
+    #[must_use]
+    pub fn to(&self) -> NodeId {
+        self.raft.links.get(self.peer).map_or(NodeId(0), |link| link.id)
+    }
+
+    /// How that node is reached, as far as the configuration says.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        self.raft.links.get(self.peer).map_or(Address::EMPTY, |link| link.address)
+    }
+
+    /// Writes the datagram and returns its length; zero if there is nothing left to send. `read`
+    /// fills a slice with the bytes of the kept snapshot from an offset on; if it says that it
+    /// could not, nothing was sent.
+    ///
+    /// # Errors
+    /// `BufferTooSmall`: the buffer has fewer bytes than the options' datagram; nothing was sent.
+    pub fn write(
+        self,
+        buffer: &mut [u8],
+        read: impl FnOnce(u64, &mut [u8]) -> bool,
+    ) -> Result<usize, BufferTooSmall> {
+        let needed = usize::from(self.raft.options.datagram);
+        let space = buffer.get_mut(..needed).ok_or(BufferTooSmall { needed })?;
+        Ok(self.raft.write_chunk(self.peer, space, read).unwrap_or(0))
     }
 }
 

@@ -83,6 +83,14 @@ impl Durability {
         self.submitted = self.durable;
     }
 
+    /// A snapshot has taken the place of all entries up to `last`: it is on the medium, and receipts
+    /// for entries from before say nothing any more.
+    pub(crate) fn replaced(&mut self, last: Index) {
+        self.truncations = self.truncations.wrapping_add(1);
+        self.submitted = last;
+        self.durable = last;
+    }
+
     /// Whether the medium knows the term and the vote: before that nothing leaves.
     #[inline]
     pub(crate) fn is_hard_durable(&self) -> bool {

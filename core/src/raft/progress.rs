@@ -1,7 +1,7 @@
 //! How far a leader knows a follower to be, and when to send again.
 
 use super::link::PeerSet;
-use crate::message::AppendOutcome;
+use super::snapshot::CatchUp;
 use crate::types::{Index, Nonce, Ticks};
 
 /// A leader's view of one follower.
@@ -32,6 +32,8 @@ pub(crate) struct Progress {
     pub(crate) heard_at: Ticks,
     /// An answer to a datagram from this number on confirms the read round.
     pub(crate) round_number: u64,
+    /// Whether the log is enough for it.
+    pub(crate) catch_up: CatchUp,
     /// The read request to be answered when the round is confirmed, and the one for the next.
     pub(crate) asked: Option<Asked>,
     pub(crate) asks: Option<Asked>,
@@ -56,11 +58,10 @@ pub(crate) enum Probe {
 }
 
 impl Progress {
-    /// At the start of a leadership that sends from `next` on. Every member holds `base`: nothing is
-    /// dropped before.
-    pub(crate) const fn new(base: Index, next: Index, now: Ticks) -> Self {
+    /// At the start of a leadership that sends from `next` on: nothing is known.
+    pub(crate) const fn new(next: Index, now: Ticks) -> Self {
         Self {
-            matched: base,
+            matched: Index::ZERO,
             next,
             oldest: next,
             repeat_from: next,
@@ -72,6 +73,7 @@ impl Progress {
             lossy_until: Ticks(0),
             heard_at: now,
             round_number: 0,
+            catch_up: CatchUp::Log,
             asked: None,
             asks: None,
         }
@@ -115,12 +117,6 @@ impl Progress {
         self.resent_from = from;
         self.probe = probe;
         self.resent_at = number;
-    }
-
-    /// Whether an answer to datagram `echo` confirms the leader for the round under way.
-    #[inline]
-    pub(crate) fn confirms(&self, echo: u64, outcome: AppendOutcome) -> bool {
-        echo >= self.round_number && !matches!(outcome, AppendOutcome::Stale)
     }
 }
 

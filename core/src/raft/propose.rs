@@ -16,7 +16,7 @@ use crate::types::{EntryId, NodeId};
 pub enum ProposeError {
     /// Another node leads, this one if it is known.
     NotLeader(Option<NodeId>),
-    /// We lead, but the first entry of our term is not committed yet.
+    /// We lead, but the first entry of our term is not committed yet, or we are handing over.
     NotReady,
     /// The log is full until older entries are applied everywhere.
     LogFull,
@@ -72,14 +72,14 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let Role::Leader(leader) = &self.role else {
             return Err(ProposeError::NotLeader(self.leader()));
         };
-        if self.commit < leader.first {
+        if self.commit < leader.first || leader.handover.is_some() {
             return Err(ProposeError::NotReady);
         }
         let spare = self.log.room_for_command();
         let limit = self.entry_limit.min(spare);
         match self.log.append_with(self.hard.term, EntryKind::Command, limit, write) {
             Ok(entry) => {
-                self.sends = self.sends.with(self.voters);
+                self.sends = self.sends.with(self.followers);
                 Ok(entry)
             }
             Err(AppendError::TooLarge) if limit == self.entry_limit => {

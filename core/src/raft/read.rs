@@ -12,7 +12,7 @@ use super::output::Reads;
 use super::progress::{Asked, Round};
 use super::role::Role;
 use crate::log::Memory;
-use crate::message::{AppendReply, ReadReply, ReadRequest};
+use crate::message::{ReadReply, ReadRequest};
 use crate::seal::Seal;
 use crate::status::count;
 use crate::types::{Index, Ticks};
@@ -176,7 +176,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         for (peer, (progress, link)) in leader.progress.iter_mut().zip(&self.links).enumerate() {
             progress.asked = progress.asks.take();
             progress.round_number = link.number.saturating_add(1);
-            if link.voter {
+            if self.followers.contains(peer) {
                 progress.beat = true;
                 self.sends.insert(peer);
             }
@@ -189,12 +189,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// A follower's answer confirms that we led when it was given.
     #[inline]
-    pub(super) fn confirm_read(&mut self, peer: usize, reply: &AppendReply) {
+    pub(super) fn confirm_read(&mut self, peer: usize, echo: u64) {
         let Role::Leader(leader) = &mut self.role else { return };
         let (Some(round), Some(progress)) = (&mut leader.round, leader.progress.get(peer)) else {
             return;
         };
-        if progress.confirms(reply.echo, reply.outcome) {
+        if echo >= progress.round_number {
             round.confirmed.insert(peer);
             self.maybe_finish_round();
             self.start_read_round();
@@ -204,7 +204,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     fn maybe_finish_round(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(round) = leader.round else { return };
-        if !self.has_quorum(round.confirmed) {
+        if !self.quorums.has_quorum(round.confirmed) {
             return;
         }
         let Role::Leader(leader) = &mut self.role else { return };

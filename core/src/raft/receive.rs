@@ -3,13 +3,17 @@
 use rand_core::Rng;
 
 use super::Raft;
+use super::install::Piece;
 use super::link::Owed;
 use super::role::Role;
 use crate::log::Memory;
-use crate::message::{Append, AppendReply, Message, ReadReply, ReadRequest, Request, VoteReply};
+use crate::message::{
+    Append, AppendReply, ChunkReply, Message, ReadReply, ReadRequest, Request, TimeoutNow,
+    VoteReply,
+};
 use crate::seal::Seal;
 use crate::status::count;
-use crate::types::{Epoch, Incarnation, Term};
+use crate::types::{Epoch, Incarnation, MemberId, Term};
 use crate::wire::body::{self, Kind};
 use crate::wire::{self, ClientRoute, DecodeError, Header, Introduction, Route};
 
@@ -21,6 +25,8 @@ pub enum Received<'a> {
     Peer,
     /// A client's request, which is not the protocol's business.
     Client(ClientRequest<'a>),
+    /// A piece of a snapshot, to be kept; then it goes back to [`Raft::on_piece`].
+    Piece(Piece<'a>),
 }
 
 /// A client's request as it arrived.
@@ -80,13 +86,24 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 let peer = self.links.iter().position(|link| link.has_tag(tag));
                 let peer = peer.ok_or(Dropped::Misdirected)?;
                 let body = wire::open(datagram, rest, &self.seal)?;
+                if kind == Kind::Chunk {
+                    return self.receive_chunk(peer, header.number, body);
+                }
                 self.step_tagged(peer, header.number, kind, body)?;
                 Ok(Received::Peer)
             }
             Route::Full(introduction) => {
-                let peer = self.introduced(&introduction, kind)?;
+                self.check_introduction(&introduction, kind)?;
                 let body = wire::open(datagram, rest, &self.seal)?;
                 let message = body::read(kind, body)?;
+                let peer = self.introduced(&introduction, kind)?;
+                if kind == Kind::Chunk {
+                    if introduction.epoch != self.hard.epoch || self.hard.epoch == Epoch(0) {
+                        return Err(Dropped::Misdirected);
+                    }
+                    self.meet(peer, introduction.from.incarnation)?;
+                    return self.receive_chunk(peer, header.number, body);
+                }
                 self.step_full(peer, header.number, &introduction, &message)?;
                 Ok(Received::Peer)
             }
@@ -131,6 +148,21 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.step(peer, number, &message)
     }
 
+    /// Takes a piece of a snapshot from somebody inside the epoch.
+    #[inline(never)]
+    fn receive_chunk<'d>(
+        &mut self,
+        peer: usize,
+        number: u64,
+        body: &'d [u8],
+    ) -> Result<Received<'d>, Dropped> {
+        let Message::Chunk(chunk) = body::read(Kind::Chunk, body)? else {
+            return Err(Dropped::Impossible);
+        };
+        self.mark_inside(peer);
+        self.step_chunk(peer, number, &chunk)
+    }
+
     /// The peer has spoken from inside the epoch, so it knows our tag.
     #[inline]
     fn mark_inside(&mut self, peer: usize) {
@@ -139,8 +171,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
     }
 
-    /// Who speaks, if it is a node that we know and it speaks to us.
-    fn introduced(&self, introduction: &Introduction, kind: Kind) -> Result<usize, Dropped> {
+    /// Whether it is to us, and from somebody else.
+    fn check_introduction(&self, introduction: &Introduction, kind: Kind) -> Result<(), Dropped> {
         let Introduction { cluster, from, to, .. } = *introduction;
         let is_open = kind == Kind::Hello && to.incarnation.0 == 0;
         let is_ours =
@@ -148,8 +180,32 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if cluster != self.options.cluster || !is_ours {
             return Err(Dropped::Misdirected);
         }
-        let peer = self.links.iter().position(|link| link.id == from.id);
-        peer.filter(|_| from.incarnation.0 != 0).ok_or(Dropped::UnknownSender)
+        if from.incarnation.0 == 0 || from.id.0 == 0 || from.id == self.options.id {
+            return Err(Dropped::UnknownSender);
+        }
+        Ok(())
+    }
+
+    /// The link of who speaks. A candidate or a leader of our epoch need not be one that our log
+    /// names yet: the configuration that made it one may be among what we lack.
+    fn introduced(&mut self, introduction: &Introduction, kind: Kind) -> Result<usize, Dropped> {
+        let from = introduction.from;
+        if let Some(peer) = self.links.iter().position(|link| link.is(from)) {
+            return Ok(peer);
+        }
+        let named = self.links.iter().position(|link| link.id == from.id);
+        let is_free = |peer: usize| self.links.get(peer).is_some_and(|link| !link.is_named);
+        let is_candidate = matches!(kind, Kind::Append | Kind::PreVote | Kind::Vote);
+        let is_in_epoch = introduction.epoch.0 != 0
+            && (introduction.epoch == self.hard.epoch || matches!(self.role, Role::Blank(_)));
+        match named {
+            Some(peer) if is_free(peer) => Ok(peer),
+            Some(_) | None if is_candidate && is_in_epoch => {
+                self.place_for(from).ok_or(Dropped::UnknownSender)
+            }
+            Some(peer) => Ok(peer),
+            None => Err(Dropped::UnknownSender),
+        }
     }
 
     /// Takes a message in the full form: those that belong to no epoch, and those to a node that
@@ -182,8 +238,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             | Message::Append(_)
             | Message::AppendReply(_)
             | Message::ReadRequest(_)
-            | Message::ReadReply(_) => return self.enter(peer, number, introduction, message),
-            Message::Request(_) | Message::Reply(_) => return Err(Dropped::Impossible),
+            | Message::ReadReply(_)
+            | Message::ChunkReply(_)
+            | Message::TimeoutNow(_) => return self.enter(peer, number, introduction, message),
+            Message::Chunk(_) | Message::Request(_) | Message::Reply(_) => {
+                return Err(Dropped::Impossible);
+            }
         }
         Ok(())
     }
@@ -215,6 +275,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 | Message::AppendReply(_)
                 | Message::ReadRequest(_)
                 | Message::ReadReply(_)
+                | Message::Chunk(_)
+                | Message::ChunkReply(_)
+                | Message::TimeoutNow(_)
                 | Message::Request(_)
                 | Message::Reply(_) => return Err(Dropped::Misdirected),
             }
@@ -230,18 +293,17 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.step(peer, number, message)
     }
 
-    /// Checks the speaker's incarnation, or learns it while no configuration tells.
+    /// Checks the speaker's incarnation, or learns it where the configuration does not name another.
     fn meet(&mut self, peer: usize, incarnation: Incarnation) -> Result<(), Dropped> {
-        let (us, cluster, epoch) = (self.member(), self.options.cluster, self.hard.epoch);
-        let is_told = !self.configuration.members.is_empty();
-        let link = self.links.get_mut(peer).ok_or(Dropped::UnknownSender)?;
-        if link.incarnation == incarnation {
+        let link = self.links.get(peer).ok_or(Dropped::UnknownSender)?;
+        let member = MemberId { id: link.id, incarnation };
+        if link.is(member) {
             return Ok(());
         }
-        if is_told {
+        if link.is_named {
             return Err(Dropped::Misdirected);
         }
-        link.meet(cluster, epoch, us, incarnation);
+        self.meet_peer(peer, member);
         Ok(())
     }
 
@@ -252,6 +314,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         number: u64,
         message: &Message<'_>,
     ) -> Result<(), Dropped> {
+        if message.term().is_some_and(|term| self.is_leap(term)) {
+            return Err(Dropped::Impossible);
+        }
         match message {
             Message::Append(append) => self.step_append(peer, number, append),
             Message::AppendReply(reply) => self.step_append_reply(peer, reply),
@@ -265,7 +330,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 self.refuse_vote(peer, *request);
             }
             // Who hears a leader does not even look at a later term (thesis 4.2.3).
-            Message::Vote(request) if request.term > self.hard.term && self.hears_leader() => {
+            Message::Vote(request)
+                if request.term > self.hard.term && self.hears_leader() && !request.is_handover =>
+            {
                 self.refuse_vote(peer, *request);
             }
             Message::Vote(request) => {
@@ -276,6 +343,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             Message::VoteReply(VoteReply { term, .. })
             | Message::ReadRequest(ReadRequest { term, .. })
             | Message::ReadReply(ReadReply { term, .. })
+            | Message::ChunkReply(ChunkReply { term, .. })
+            | Message::TimeoutNow(TimeoutNow { term })
                 if *term < self.hard.term =>
             {
                 self.count_stale();
@@ -292,10 +361,19 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 self.reach_term(reply.term);
                 self.on_read_reply(peer, *reply);
             }
+            Message::ChunkReply(reply) => {
+                self.reach_term(reply.term);
+                self.on_chunk_reply(peer, reply);
+            }
+            Message::TimeoutNow(order) => {
+                self.reach_term(order.term);
+                self.on_timeout_now(peer, number);
+            }
             Message::Hello(_)
             | Message::HelloReply(_)
             | Message::Boot(_)
             | Message::BootReply(_)
+            | Message::Chunk(_)
             | Message::Request(_)
             | Message::Reply(_) => return Err(Dropped::Impossible),
         }
@@ -305,6 +383,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// Who believes to lead an earlier term is told ours, so that it steps down.
     #[inline]
     fn step_append(&mut self, peer: usize, number: u64, append: &Append<'_>) {
+        if append.term > self.hard.term && self.is_leap(append.term) {
+            return count(&mut self.counters.impossible);
+        }
         if append.term < self.hard.term {
             return self.owe(peer, Owed::Stale { echo: number });
         }
@@ -314,6 +395,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     #[inline]
     fn step_append_reply(&mut self, peer: usize, reply: &AppendReply) {
+        if reply.term > self.hard.term && self.is_leap(reply.term) {
+            return count(&mut self.counters.impossible);
+        }
         if reply.term < self.hard.term {
             return self.count_stale();
         }
@@ -321,9 +405,15 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.on_append_reply(peer, reply);
     }
 
+    /// Whether no cluster can have come to this term from ours: one forged datagram must not use up
+    /// the terms. Who has just joined knows none.
+    pub(super) fn is_leap(&self, term: Term) -> bool {
+        self.hard.term > Term(0) && term.0 > self.hard.term.0.saturating_add(LARGEST_LEAP)
+    }
+
     /// Follows in a term that is later than ours; whoever leads it is not known yet.
     #[inline]
-    fn reach_term(&mut self, term: Term) {
+    pub(super) fn reach_term(&mut self, term: Term) {
         if term > self.hard.term {
             self.become_follower(term, None);
         }
@@ -340,6 +430,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         });
     }
 }
+
+/// How many terms may pass without a word of them.
+const LARGEST_LEAP: u64 = 1 << 32;
 
 impl From<DecodeError> for Dropped {
     fn from(error: DecodeError) -> Self {

@@ -4,7 +4,7 @@ use rand_core::Rng;
 
 use super::Raft;
 use super::role::{Follower, Role};
-use crate::configuration::{Member, Members};
+use crate::configuration::{Configuration, Members};
 use crate::log::{BadRun, Memory};
 use crate::options::{Options, SetupError};
 use crate::seal::Seal;
@@ -19,7 +19,9 @@ pub struct Saved<'a> {
     pub applied: Index,
     /// The stored entries begin behind this one, which is not above `applied`; all zero without one.
     pub base: EntryId,
-    /// The members at `base`.
+    /// The entry that names the members in the stored snapshot; zero without one.
+    pub configuration: Index,
+    /// The members in the stored snapshot.
     pub members: Option<Members<'a>>,
 }
 
@@ -59,6 +61,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             || has_log != saved.members.is_some()
             || saved.base.term > term
             || saved.base.index > saved.applied
+            || saved.configuration > saved.applied
+            || has_log != (saved.configuration > Index::ZERO)
         {
             return Err(SetupError::Stored);
         }
@@ -69,25 +73,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         raft.everywhere = saved.base.index;
         raft.durability.all_durable(saved.base.index);
         if let Some(members) = saved.members {
-            let is_known = |member: Member| {
-                let id = member.member.id;
-                id == options.id || others.contains(&id)
-            };
-            if !members.iter().all(is_known) {
-                return Err(SetupError::Stored);
-            }
-            let mut voters = heapless::Vec::<Member, N>::new();
-            for member in members.iter() {
-                voters.push(member).map_err(|_| SetupError::Stored)?;
-            }
-            raft.configuration.index = saved.base.index;
-            raft.configuration.members = voters;
-            raft.meet_configuration();
+            let configuration = Configuration::of(saved.configuration, members);
+            raft.base_configuration = configuration.ok_or(SetupError::Stored)?;
+            raft.adopt_configuration();
         }
         if !is_blank {
             raft.sends = super::link::PeerSet::EMPTY;
-            raft.role =
-                Role::Follower(Follower { leader: None, since: raft.now, verified: raft.commit });
+            raft.role = Role::Follower(Follower::new(None, raft.now, raft.commit));
         }
         Ok(raft)
     }
@@ -120,9 +112,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             }
             rest = rest.get(length..).unwrap_or(&[]);
         }
-        if self.configuration.index == Index::ZERO {
-            self.adopt_configuration(self.log.first());
-        }
+        self.follow_configuration();
         self.durability.all_durable(self.log.last().index);
         Ok(())
     }

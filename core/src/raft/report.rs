@@ -7,6 +7,7 @@ use super::role::Role;
 use crate::configuration::Configuration;
 use crate::log::{Entry, Memory};
 use crate::seal::Seal;
+use crate::snapshot::SnapshotName;
 use crate::status::{Counters, PeerStatus, ProgressStatus, RoleName, Status, count};
 use crate::types::{ClusterId, EntryId, HardState, Index, MemberId, Term};
 
@@ -166,7 +167,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// Whether it is time to compact: an entry has found no room, or more than half of the log's
-    /// bytes or slots are taken and a quarter of the entries may go.
+    /// bytes or slots are taken, and something may go.
     #[inline]
     #[must_use]
     pub fn needs_compaction(&self) -> bool {
@@ -175,21 +176,74 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if !is_half_full && !self.log.is_pressed() {
             return false;
         }
-        let base = self.log.base().index;
-        let held = self.log.last().index.since(base);
-        let gain = self.compactable().since(base);
-        gain > if self.log.is_pressed() { 0 } else { held / 4 }
+        self.has_enough_to_drop() || self.may_save_snapshot()
     }
 
-    /// Drops entries up to `upto` from the log, as far as they are [compactable](Self::compactable),
-    /// and returns the new base. A node with a medium first stores a snapshot that covers them.
+    /// Whether dropping what every member holds is worth it: a quarter of the entries, or anything
+    /// at all if an entry has found no room.
+    #[must_use]
+    pub fn has_enough_to_drop(&self) -> bool {
+        self.is_worth_it(self.compactable())
+    }
+
+    /// Whether a snapshot of what is applied may be taken, and would help: it is durable, it makes
+    /// room or somebody waits for it, and there was room for the last one. While one is being sent
+    /// none takes its place, unless an entry has found no room.
+    #[must_use]
+    pub fn may_save_snapshot(&self) -> bool {
+        let is_useful = self.wants_snapshot() || self.is_worth_it(self.base_behind_snapshot());
+        let is_disturbing = self.is_sending_snapshot() && !self.log.is_pressed();
+        let is_durable = self.applied <= self.durability.durable;
+        is_useful && is_durable && !is_disturbing && self.now >= self.snapshot_retry_at
+    }
+
+    /// Where the log would begin behind a snapshot that is taken now: an eighth of the log stays,
+    /// for those who are a little behind, unless an entry has found no room.
+    #[must_use]
+    pub fn base_behind_snapshot(&self) -> Index {
+        let most = self.applied.min(self.durability.durable);
+        if self.log.is_pressed() {
+            return most;
+        }
+        let tail = self.log.first_within(self.log.capacity_bytes() / 8).previous();
+        let slots = u64::try_from(self.log.slot_count() / 8).unwrap_or(0);
+        let tail = tail.max(Index(self.log.last().index.0.saturating_sub(slots)));
+        tail.min(most).max(self.log.base().index)
+    }
+
+    #[inline]
+    fn is_worth_it(&self, upto: Index) -> bool {
+        let base = self.log.base().index;
+        let held = self.log.last().index.since(base);
+        upto.since(base) > if self.log.is_pressed() { 0 } else { held / 4 }
+    }
+
+    /// The configuration that counts where the last applied entry stands.
+    #[must_use]
+    pub fn applied_configuration(&self) -> Configuration<N> {
+        self.configuration_at(self.applied)
+    }
+
+    /// The snapshot that is kept and can be sent.
+    #[must_use]
+    pub const fn kept_snapshot(&self) -> Option<SnapshotName> {
+        self.snapshot
+    }
+
+    /// Drops entries up to `upto` from the log and returns the new base. It drops only what every
+    /// member holds ([`compactable`](Self::compactable)) or what the kept snapshot covers, and only
+    /// what is applied and durable. A node with a medium first stores a snapshot that covers it.
     pub fn compact(&mut self, upto: Index) -> Index {
-        let upto = upto.min(self.compactable());
+        let covered = self.snapshot.map_or(Index::ZERO, |name| name.last.index);
+        let covered = covered.min(self.applied).min(self.durability.durable);
+        let upto = upto.min(self.compactable().max(covered));
         if upto > self.log.base().index {
-            self.everywhere = self.everywhere.max(upto);
+            self.remember_base_configuration(upto);
             self.log.compact(upto);
             count(&mut self.counters.compactions);
+            self.catch_up_stragglers();
             self.begin_term();
+            self.tend_configuration();
         }
         self.log.base().index
     }

@@ -32,6 +32,15 @@ pub(crate) struct Follower {
     pub(crate) since: Ticks,
     /// The log equals the leader's up to here; never below what is committed.
     pub(crate) verified: Index,
+    /// The newest of the leader's appends, by its number on the link.
+    pub(crate) newest: u64,
+}
+
+impl Follower {
+    /// Follows from now on; the log agrees with the leader's up to `verified`.
+    pub(crate) const fn new(leader: Option<usize>, since: Ticks, verified: Index) -> Self {
+        Self { leader, since, verified, newest: 0 }
+    }
 }
 
 /// The state of who asks for votes.
@@ -44,6 +53,8 @@ pub(crate) struct Campaign {
     pub(crate) since: Ticks,
     /// When those who have not answered are asked again.
     pub(crate) resend_at: Ticks,
+    /// Whether the leader told us to stand.
+    pub(crate) is_handover: bool,
 }
 
 impl<const N: usize> Role<N> {
@@ -88,8 +99,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             self.hard.vote = None;
             self.durability.hard_changed();
             self.forget_replies();
+            self.incoming = None;
         }
-        self.role = Role::Follower(Follower { leader, since, verified: self.commit });
+        self.role = Role::Follower(Follower::new(leader, since, self.commit));
         self.sends = PeerSet::EMPTY;
         self.fail_reads();
         self.arm(since.plus(self.timeout));
@@ -98,13 +110,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// Asks everybody whether they would elect us, changing nothing (thesis 9.6).
     pub(super) fn become_pre_candidate(&mut self) {
         count(&mut self.counters.pre_elections);
-        self.begin_campaign(Role::PreCandidate);
+        self.begin_campaign(Role::PreCandidate, false);
         self.count_pre_votes();
     }
 
     /// Enters a new term, votes for itself and asks the others (section 5.2). The last term has no
     /// successor: then nothing happens.
-    pub(super) fn become_candidate(&mut self) {
+    pub(super) fn become_candidate(&mut self, is_handover: bool) {
         let term = self.hard.term.next();
         if term == self.hard.term {
             return;
@@ -113,11 +125,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.hard.vote = Some(self.member());
         self.durability.hard_changed();
         count(&mut self.counters.elections);
-        self.begin_campaign(Role::Candidate);
+        self.begin_campaign(Role::Candidate, is_handover);
         self.count_votes();
     }
 
-    fn begin_campaign(&mut self, role: fn(Campaign) -> Role<N>) {
+    fn begin_campaign(&mut self, role: fn(Campaign) -> Role<N>, is_handover: bool) {
         self.draw_timeout();
         self.forget_replies();
         self.fail_reads();
@@ -129,8 +141,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             answered: PeerSet::EMPTY,
             since: self.now,
             resend_at,
+            is_handover,
         });
-        self.sends = self.voters;
+        self.sends = self.quorums.peers();
         self.arm(resend_at);
         self.arm(self.now.plus(self.timeout));
     }
@@ -154,7 +167,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             && let Role::Leader(leader) = &mut self.role
         {
             leader.first = first;
-            self.sends = self.sends.with(self.voters);
+            self.sends = self.sends.with(self.followers);
         }
     }
 
@@ -174,14 +187,15 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.fail_reads();
         self.forget_replies();
         self.role = Role::Leader(Leader::new(
-            &self.links,
-            self.log.base().index,
+            self.links.len(),
             next,
             first,
             self.now,
             &self.options.timing,
+            self.options.snapshot_chunks,
         ));
-        self.sends = self.voters;
+        self.chunks = PeerSet::EMPTY;
+        self.sends = self.followers;
         self.arm(self.now.plus(self.options.timing.heartbeat));
         self.maybe_commit();
     }

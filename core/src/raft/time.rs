@@ -39,7 +39,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         // The product's upper half is uniform enough, without a division.
         let wide = u128::from(self.random.next_u64()) * u128::from(choices);
         let drawn = u64::try_from(wide >> 64).unwrap_or(0);
-        self.timeout = timing.election_min.plus(Ticks(drawn));
+        // Who is to lead rather waits less; nobody waits longer than one more shortest timeout.
+        let reluctance = u64::from(100_u8.saturating_sub(self.options.priority));
+        let (whole, part) = (timing.election_min.0 / 100, timing.election_min.0 % 100);
+        let extra = whole.saturating_mul(reluctance).saturating_add(part * reluctance / 100);
+        self.timeout = timing.election_min.plus(Ticks(drawn)).plus(Ticks(extra));
     }
 
     /// When the next thing is due.
@@ -89,7 +93,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Who asked for votes asks those again who have not answered.
     fn on_campaign_time(&mut self) {
-        let voters = self.voters;
+        let voters = self.quorums.peers();
         let next = self.now.plus(self.options.timing.heartbeat);
         if let Role::PreCandidate(campaign) | Role::Candidate(campaign) = &mut self.role {
             campaign.resend_at = next;
@@ -100,7 +104,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// The leader was silent, or nobody was elected: campaign, if our configuration names us
     /// (section 5.2). A candidate starts over with a pre-vote, so that its term does not run away.
     fn on_election_time(&mut self) {
-        if self.is_voter {
+        if self.quorums.has_us() {
             self.become_pre_candidate();
         } else if self.was_cut_off_forming() {
             self.forget_epoch();
@@ -114,7 +118,6 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// A leader first asks whether it still leads, then does what is due.
     fn on_leader_time(&mut self) {
-        let quorum = self.configuration.quorum();
         let Role::Leader(leader) = &mut self.role else { return };
         if self.now >= leader.quorum_at {
             let timing = &self.options.timing;
@@ -124,12 +127,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             for (progress, link) in leader.progress.iter().zip(&mut self.links) {
                 link.inside &= progress.heard_at >= since;
             }
-            if leader.heard_since(&self.links, since) + 1 < quorum {
+            if !self.quorums.has_quorum(leader.heard_since(since)) {
                 count(&mut self.counters.quorums_lost);
                 self.become_follower(self.hard.term, None);
                 return;
             }
         }
         self.on_replication_time();
+        self.on_handover_time();
     }
 }

@@ -8,10 +8,11 @@ use super::invariant::{Violation, invariant};
 use super::link::{Link, Owed};
 use super::progress::{Probe, Progress};
 use super::role::Role;
+use super::snapshot::CatchUp;
 use crate::log::Memory;
 use crate::message::{
-    Append, AppendOutcome, AppendReply, BootReply, HelloReply, Message, ReadReply, ReadRequest,
-    VoteReply, VoteRequest,
+    Append, AppendOutcome, AppendReply, BootReply, ChunkOutcome, ChunkReply, HelloReply, Message,
+    ReadReply, ReadRequest, VoteReply, VoteRequest,
 };
 use crate::seal::Seal;
 use crate::status::count;
@@ -34,6 +35,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     #[inline]
     pub(super) fn write_send(&mut self, peer: usize, buffer: &mut [u8]) -> Option<usize> {
         match &self.role {
+            Role::Leader(leader) if leader.handover.is_some() && self.owes_timeout_now(peer) => {
+                self.write_timeout_now(peer, buffer)
+            }
             Role::Leader(_) => self.write_append(peer, buffer),
             Role::PreCandidate(_) | Role::Candidate(_) => self.write_vote_request(peer, buffer),
             Role::Blank(_) => self.write_hello(peer, buffer),
@@ -42,7 +46,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// Seals a message to a peer in the epoch.
-    fn seal(&mut self, peer: usize, message: &Message<'_>, buffer: &mut [u8]) -> Option<usize> {
+    pub(super) fn seal(
+        &mut self,
+        peer: usize,
+        message: &Message<'_>,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
         let route = self.route(self.links.get(peer)?);
         self.seal_to(peer, route, message, buffer)
     }
@@ -74,7 +83,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     #[inline]
-    fn next_number(&mut self, peer: usize) -> Option<u64> {
+    pub(super) fn next_number(&mut self, peer: usize) -> Option<u64> {
         let link = self.links.get_mut(peer)?;
         link.number = link.number.saturating_add(1);
         let number = link.number;
@@ -104,7 +113,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             self.sends.remove(peer);
             return None;
         }
-        let prev = if has_entries { from.previous() } else { progress.matched };
+        let base = self.log.base().index;
+        let prev = if has_entries { from.previous() } else { progress.matched.max(base) };
         let Some(term) = self.log.term_at(prev) else {
             self.poison(Violation::MissingEntry);
             return None;
@@ -137,6 +147,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     #[inline]
     fn first_to_send(&self, link: &Link, progress: &Progress) -> (Index, bool) {
         let next = progress.next;
+        if !matches!(progress.catch_up, CatchUp::Log) {
+            return (next, false);
+        }
         let is_behind = next <= self.log.last().index;
         if !progress.has_in_flight() {
             return (next, is_behind && progress.probe != Probe::Sent);
@@ -152,7 +165,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if !may_send {
             return (next, may_send);
         }
-        let again = progress.repeat_from.max(progress.oldest);
+        let again = progress.repeat_from.max(progress.oldest).max(self.log.first());
         let is_lossy = self.now < progress.lossy_until;
         let is_alone = again == progress.oldest;
         let short = usize::from(link.datagram) / 4;
@@ -202,9 +215,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let last = self.log.last();
         let message = match &self.role {
             Role::PreCandidate(_) => {
-                Message::PreVote(VoteRequest { term: self.hard.term.next(), last })
+                let term = self.hard.term.next();
+                Message::PreVote(VoteRequest { term, last, is_handover: false })
             }
-            Role::Candidate(_) => Message::Vote(VoteRequest { term: self.hard.term, last }),
+            Role::Candidate(campaign) => {
+                let (term, is_handover) = (self.hard.term, campaign.is_handover);
+                Message::Vote(VoteRequest { term, last, is_handover })
+            }
             Role::Blank(_) | Role::Follower(_) | Role::Leader(_) => return None,
         };
         self.seal(peer, &message, buffer)
@@ -233,8 +250,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             Owed::Hello { to, nonce, same_ids } => {
                 let route = outside(to, Epoch(0));
                 let standing = self.standing(same_ids);
-                let datagram = self.stated_datagram();
-                let reply = HelloReply { nonce, standing, datagram };
+                let (datagram, address) = (self.stated_datagram(), self.options.address);
+                let reply = HelloReply { nonce, standing, datagram, address };
                 return self.seal_to(peer, route, &Message::HelloReply(reply), buffer);
             }
             Owed::Boot { to, epoch, accepted } => {
@@ -265,6 +282,14 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             Owed::Stale { echo } => {
                 let reply = append(echo, AppendOutcome::Stale);
                 return self.seal_append_reply(peer, &reply, buffer);
+            }
+            Owed::Chunk { echo, last, upto, taken } => {
+                let outcome = ChunkOutcome::Taken { upto, taken };
+                Message::ChunkReply(ChunkReply { term, echo, last, outcome })
+            }
+            Owed::ChunkRefused { echo, last } => {
+                let outcome = ChunkOutcome::TooLarge;
+                Message::ChunkReply(ChunkReply { term, echo, last, outcome })
             }
             Owed::Read { echo, nonce, index } => {
                 Message::ReadReply(ReadReply { term, echo, nonce, index })

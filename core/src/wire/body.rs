@@ -8,8 +8,10 @@ use super::DecodeError;
 use super::writer::Writer;
 use crate::configuration::Members;
 use crate::message::{
-    Append, AppendOutcome, AppendReply, Message, ReadReply, ReadRequest, VoteReply, VoteRequest,
+    Append, AppendOutcome, AppendReply, Chunk, ChunkOutcome, ChunkReply, Message, ReadReply,
+    ReadRequest, TimeoutNow, VoteReply, VoteRequest,
 };
+use crate::snapshot::SnapshotName;
 use crate::types::{EntryId, Index, Nonce, Term};
 use crate::varint;
 
@@ -55,6 +57,9 @@ kinds! {
     ReadReply = 12,
     Request = 13,
     Reply = 14,
+    Chunk = 15,
+    ChunkReply = 16,
+    TimeoutNow = 17,
 }
 
 pub(crate) fn write(message: &Message<'_>, writer: &mut Writer<'_>) -> Option<()> {
@@ -65,7 +70,8 @@ pub(crate) fn write(message: &Message<'_>, writer: &mut Writer<'_>) -> Option<()
         Message::BootReply(reply) => writer.postcard(reply),
         Message::PreVote(request) | Message::Vote(request) => {
             writer.varint(request.term.0)?;
-            write_entry_id(request.last, writer)
+            write_entry_id(request.last, writer)?;
+            writer.byte(u8::from(request.is_handover))
         }
         Message::PreVoteReply(reply) | Message::VoteReply(reply) => {
             writer.varint(reply.term.0)?;
@@ -84,6 +90,24 @@ pub(crate) fn write(message: &Message<'_>, writer: &mut Writer<'_>) -> Option<()
             writer.put(&reply.nonce.0.to_le_bytes())?;
             writer.varint(reply.index.0)
         }
+        Message::Chunk(chunk) => {
+            write_chunk_head(chunk, writer)?;
+            writer.put(chunk.bytes)
+        }
+        Message::ChunkReply(reply) => {
+            writer.varint(reply.term.0)?;
+            writer.varint(reply.echo)?;
+            writer.varint(reply.last.0)?;
+            match reply.outcome {
+                ChunkOutcome::Taken { upto, taken } => {
+                    writer.byte(0)?;
+                    writer.varint(u64::from(upto))?;
+                    writer.put(&taken.to_le_bytes())
+                }
+                ChunkOutcome::TooLarge => writer.byte(1),
+            }
+        }
+        Message::TimeoutNow(order) => writer.varint(order.term.0),
         Message::Request(request) => writer.postcard(request),
         Message::Reply(reply) => writer.postcard(reply),
     }
@@ -116,6 +140,16 @@ pub(crate) fn write_append_reply(reply: &AppendReply, writer: &mut Writer<'_>) -
     }
 }
 
+/// All of a chunk but its bytes, which go to the end.
+pub(crate) fn write_chunk_head(chunk: &Chunk<'_>, writer: &mut Writer<'_>) -> Option<()> {
+    writer.varint(chunk.term.0)?;
+    write_entry_id(chunk.name.last, writer)?;
+    writer.varint(chunk.name.length)?;
+    writer.put(&chunk.name.checksum.to_le_bytes())?;
+    writer.varint(u64::from(chunk.chunk_bytes))?;
+    writer.varint(u64::from(chunk.number))
+}
+
 #[inline]
 fn write_entry_id(id: EntryId, writer: &mut Writer<'_>) -> Option<()> {
     writer.varint(id.term.0)?;
@@ -136,6 +170,9 @@ pub(crate) fn read(kind: Kind, body: &[u8]) -> Result<Message<'_>, DecodeError> 
         Kind::VoteReply => read_vote_reply(body).map(Message::VoteReply),
         Kind::ReadRequest => read_read_request(body).map(Message::ReadRequest),
         Kind::ReadReply => read_read_reply(body).map(Message::ReadReply),
+        Kind::Chunk => read_chunk(body).map(Message::Chunk),
+        Kind::ChunkReply => read_chunk_reply(body).map(Message::ChunkReply),
+        Kind::TimeoutNow => read_timeout_now(body).map(Message::TimeoutNow),
         Kind::Request => derived(body).map(Message::Request),
         Kind::Reply => derived(body).map(Message::Reply),
     };
@@ -161,16 +198,30 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
+    fn flag(&mut self) -> Option<bool> {
+        match self.byte()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
+    #[inline]
     fn entry_id(&mut self) -> Option<EntryId> {
         let term = Term(self.varint()?);
         Some(EntryId { term, index: Index(self.varint()?) })
     }
 
     #[inline]
-    fn nonce(&mut self) -> Option<Nonce> {
-        let (nonce, rest) = self.0.split_first_chunk::<8>()?;
+    fn bytes<const BYTES: usize>(&mut self) -> Option<[u8; BYTES]> {
+        let (bytes, rest) = self.0.split_first_chunk::<BYTES>()?;
         self.0 = rest;
-        Some(Nonce(u64::from_le_bytes(*nonce)))
+        Some(*bytes)
+    }
+
+    #[inline]
+    fn nonce(&mut self) -> Option<Nonce> {
+        Some(Nonce(u64::from_le_bytes(self.bytes()?)))
     }
 
     /// The value, if nothing is left.
@@ -208,18 +259,21 @@ fn read_vote_request(body: &[u8]) -> Option<VoteRequest> {
     let mut reader = Reader(body);
     let term = Term(reader.varint()?);
     let last = reader.entry_id()?;
-    reader.end(VoteRequest { term, last })
+    let is_handover = reader.flag()?;
+    reader.end(VoteRequest { term, last, is_handover })
+}
+
+fn read_timeout_now(body: &[u8]) -> Option<TimeoutNow> {
+    let mut reader = Reader(body);
+    let term = Term(reader.varint()?);
+    reader.end(TimeoutNow { term })
 }
 
 fn read_vote_reply(body: &[u8]) -> Option<VoteReply> {
     let mut reader = Reader(body);
     let term = Term(reader.varint()?);
     let asked = Term(reader.varint()?);
-    let granted = match reader.byte()? {
-        0 => false,
-        1 => true,
-        _ => return None,
-    };
+    let granted = reader.flag()?;
     reader.end(VoteReply { term, asked, granted })
 }
 
@@ -237,6 +291,39 @@ fn read_read_reply(body: &[u8]) -> Option<ReadReply> {
     let nonce = reader.nonce()?;
     let index = Index(reader.varint()?);
     reader.end(ReadReply { term, echo, nonce, index })
+}
+
+/// A chunk has exactly the bytes that its place in the snapshot says.
+fn read_chunk(body: &[u8]) -> Option<Chunk<'_>> {
+    let mut reader = Reader(body);
+    let term = Term(reader.varint()?);
+    let last = reader.entry_id()?;
+    let length = reader.varint()?;
+    let checksum = u32::from_le_bytes(reader.bytes::<4>()?);
+    let name = SnapshotName { last, length, checksum };
+    let chunk_bytes = u16::try_from(reader.varint()?).ok()?;
+    let number = u32::try_from(reader.varint()?).ok()?;
+    let bytes = reader.0;
+    let (_, expected) = name.chunk_extent(chunk_bytes, number);
+    let is_sound = expected > 0 && bytes.len() == expected && last.index.0 > 0;
+    is_sound.then_some(Chunk { term, name, chunk_bytes, number, bytes })
+}
+
+fn read_chunk_reply(body: &[u8]) -> Option<ChunkReply> {
+    let mut reader = Reader(body);
+    let term = Term(reader.varint()?);
+    let echo = reader.varint()?;
+    let last = Index(reader.varint()?);
+    let outcome = match reader.byte()? {
+        0 => {
+            let upto = u32::try_from(reader.varint()?).ok()?;
+            let taken = u64::from_le_bytes(reader.bytes::<8>()?);
+            ChunkOutcome::Taken { upto, taken }
+        }
+        1 => ChunkOutcome::TooLarge,
+        _ => return None,
+    };
+    reader.end(ChunkReply { term, echo, last, outcome })
 }
 
 /// Reads a derived body and accepts only the one encoding that its value has: postcard itself takes

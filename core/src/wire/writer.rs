@@ -26,7 +26,7 @@ impl<'b> Writer<'b> {
 
     /// Takes the next `bytes` bytes, to be written.
     #[inline]
-    fn room(&mut self, bytes: usize) -> Option<&'b mut [u8]> {
+    pub(crate) fn room(&mut self, bytes: usize) -> Option<&'b mut [u8]> {
         let (room, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes)?;
         self.rest = rest;
         Some(room)

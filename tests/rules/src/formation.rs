@@ -1,7 +1,9 @@
 //! How blank nodes form an epoch, once and all together.
 
 use coracle::message::{BootReply, Hello, HelloReply, Message, Standing};
-use coracle::{EntryId, EntryKind, Epoch, Incarnation, MemberId, Members, NodeId, Nonce, RoleName};
+use coracle::{
+    Address, EntryId, EntryKind, Epoch, Incarnation, MemberId, Members, NodeId, Nonce, RoleName,
+};
 use coracle::{Term, Ticks};
 
 use crate::harness::{
@@ -88,7 +90,12 @@ pub fn another_list_of_ids_is_refused() {
     let standing = sent.hello_reply_to(TWO).map(|reply| reply.standing);
     assert_eq!(standing, Some(Standing::OtherIds));
     bench.answers_outside(member(TWO), blank(nonce));
-    let other = HelloReply { nonce, standing: Standing::OtherIds, datagram: DATAGRAM_BYTES };
+    let other = HelloReply {
+        nonce,
+        standing: Standing::OtherIds,
+        datagram: DATAGRAM_BYTES,
+        address: Address::EMPTY,
+    };
     let sent = bench.answers_outside(member(THREE), Message::HelloReply(other));
     assert!(sent.boot_to(TWO).is_none() && sent.boot_to(THREE).is_none());
     assert!(bench.raft.counters().other_ids >= 2);
@@ -145,7 +152,7 @@ pub fn the_coordinator_proposes_nothing_when_one_is_in_an_epoch() {
     let nonce = bench.drive().hello_to(TWO).expect("a hello").nonce;
     bench.answers_outside(member(TWO), blank(nonce));
     let standing = Standing::In { epoch: Epoch(9), hopeless: false, leader: None };
-    let reply = HelloReply { nonce, standing, datagram: DATAGRAM_BYTES };
+    let reply = HelloReply { nonce, standing, datagram: DATAGRAM_BYTES, address: Address::EMPTY };
     let sent = bench.answers_outside(member(THREE), Message::HelloReply(reply));
     assert!(sent.boot_to(TWO).is_none());
 }
@@ -365,12 +372,17 @@ pub fn two_of_three_never_form() {
 }
 
 const fn hello(nonce: Nonce, ids: Nonce) -> Message<'static> {
-    Message::Hello(Hello { nonce, ids, datagram: DATAGRAM_BYTES, padding: [0; 12] })
+    Message::Hello(Hello { nonce, ids, datagram: DATAGRAM_BYTES, padding: [0; 28] })
 }
 
 fn blank(nonce: Nonce) -> Message<'static> {
     let standing = Standing::Blank;
-    Message::HelloReply(HelloReply { nonce, standing, datagram: DATAGRAM_BYTES })
+    Message::HelloReply(HelloReply {
+        nonce,
+        standing,
+        datagram: DATAGRAM_BYTES,
+        address: Address::EMPTY,
+    })
 }
 
 fn accept(epoch: Epoch) -> Message<'static> {

@@ -92,5 +92,5 @@ pub fn member(id: NodeId) -> MemberId {
 /// The members 1 to `count` as a configuration names them.
 #[must_use]
 pub fn voters(count: u32) -> heapless::Vec<Member, MEMBERS> {
-    (1..=count).map(|id| Member { member: member(NodeId(id)), datagram: DATAGRAM_BYTES }).collect()
+    (1..=count).map(|id| Member::voter(member(NodeId(id)), DATAGRAM_BYTES)).collect()
 }

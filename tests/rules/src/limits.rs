@@ -255,7 +255,8 @@ pub fn a_stored_state_that_no_node_wrote_is_refused() {
         term: Term(3),
         vote: None,
     };
-    let good = Saved { hard, applied: Index(5), base: at(2, 5), members: Some(members) };
+    let (applied, configuration) = (Index(5), Index(1));
+    let good = Saved { hard, applied, base: at(2, 5), configuration, members: Some(members) };
     let with = |saved: Saved<'_>| {
         let memory = Small::fresh();
         let (options, others) = (options(TWO), others(TWO, 3));
@@ -273,6 +274,8 @@ pub fn a_stored_state_that_no_node_wrote_is_refused() {
         Saved { members: None, ..good },
         Saved { base: EntryId::default(), applied: Index(0), ..good },
         Saved { applied: Index(4), ..good },
+        Saved { configuration: Index(0), ..good },
+        Saved { configuration: Index(6), ..good },
     ] {
         assert_eq!(with(saved), Some(SetupError::Stored), "{saved:?}");
     }
@@ -380,7 +383,8 @@ fn based(term: u64, base: u64) -> Bench {
     let members = Members::parse(&bytes).expect("well-formed members");
     let hard = HardState { term: Term(term), ..bench.disk.hard };
     let base = at(term, base);
-    let saved = Saved { hard, applied: base.index, base, members: Some(members) };
+    let (applied, configuration) = (base.index, Index(1));
+    let saved = Saved { hard, applied, base, configuration, members: Some(members) };
     let (options, others) = (options(TWO), others(TWO, 3));
     let (memory, random) = (Small::fresh(), Random::new(7));
     let raft = Raft::recover(&options, &others, memory, random, Checksum, &saved);

@@ -19,7 +19,7 @@ pub fn header(which: usize) -> Header {
         0 => Route::Full(Introduction { to, ..outside }),
         1..=3 => Route::Full(outside),
         4..=7 => Route::Full(inside),
-        8..=11 => Route::Tagged(inside.tag()),
+        8..=11 | 14..=16 => Route::Tagged(inside.tag()),
         _ => route(2),
     };
     Header { number, route }
@@ -61,18 +61,29 @@ pub fn the_bodies_written_by_hand_are_postcard() {
         Mismatch(u64, u64),
         Stale,
     }
+    #[derive(serde::Serialize)]
+    enum ChunkOutcome {
+        Taken(u32, [u8; 8]),
+        TooLarge,
+    }
     let nonce = 0x77_u64.to_le_bytes();
-    is_postcard(4, &(300_u64, 299_u64, 70_000_u64), &[]);
-    is_postcard(6, &(300_u64, 299_u64, 70_000_u64), &[]);
+    is_postcard(4, &(300_u64, 299_u64, 70_000_u64, false), &[]);
+    is_postcard(6, &(300_u64, 299_u64, 70_000_u64, false), &[]);
     is_postcard(5, &(300_u64, 301_u64, true), &[]);
-    is_postcard(17, &(300_u64, 301_u64, false), &[]);
+    is_postcard(20, &(300_u64, 301_u64, false), &[]);
     let run = [2, 0, 2, 0, 4, 0, 3, 2, b'h', b'i'];
     is_postcard(8, &(3_u64, 2_u64, 1000_u64, 999_u64, 99_u64), &run);
     is_postcard(9, &(3_u64, 1_u64 << 40, Outcome::Matched(1002)), &[]);
-    is_postcard(19, &(3_u64, 1_u64 << 40, Outcome::Mismatch(2, 1000)), &[]);
-    is_postcard(20, &(3_u64, 1_u64 << 40, Outcome::Stale), &[]);
+    is_postcard(22, &(3_u64, 1_u64 << 40, Outcome::Mismatch(2, 1000)), &[]);
+    is_postcard(23, &(3_u64, 1_u64 << 40, Outcome::Stale), &[]);
     is_postcard(10, &(3_u64, nonce), &[]);
     is_postcard(11, &(3_u64, 17_u64, nonce, 1002_u64), &[]);
+    let name = (2_u64, 1000_u64, 205_u64, 0xfeed_beef_u32.to_le_bytes());
+    is_postcard(14, &(3_u64, name, 100_u16, 2_u32), b"whole");
+    let taken = 6_u64.to_le_bytes();
+    is_postcard(15, &(3_u64, 1_u64 << 40, 1000_u64, ChunkOutcome::Taken(2, taken)), &[]);
+    is_postcard(38, &(3_u64, 7_u64, 1000_u64, ChunkOutcome::TooLarge), &[]);
+    is_postcard(16, &300_u64, &[]);
 }
 
 fn is_postcard<T: serde::Serialize>(which: usize, value: &T, tail: &[u8]) {
@@ -94,7 +105,7 @@ pub fn the_same_members_form_the_same_epoch_everywhere() {
 /// Members are in one order, each once, each with a life and a datagram of a useful size.
 pub fn malformed_members_are_rejected() {
     let coracle::message::Message::Boot(members) = sample(2) else { panic!("the members") };
-    let good: heapless::Vec<u8, 42> = members.bytes().iter().copied().collect();
+    let good: heapless::Vec<u8, 48> = members.bytes().iter().copied().collect();
     assert!(Members::parse(&good).is_some());
     let with = |place: usize, bytes: &[u8]| {
         let mut bad = good.clone();
@@ -102,12 +113,24 @@ pub fn malformed_members_are_rejected() {
         Members::parse(&bad).is_some()
     };
     assert!(!with(0, &[0, 0, 0, 0]), "zero is not a node");
-    assert!(!with(0, &[2, 0, 0, 0]), "one node twice");
+    assert!(with(0, &[2, 0, 0, 0]), "two lives of one node");
+    assert!(!with(0, &good[16..32]), "one life twice");
     assert!(!with(0, &[3, 0, 0, 0]), "not in order");
     assert!(!with(4, &[0; 8]), "no life");
     assert!(!with(12, &[127, 0]), "a datagram that is too small");
+    assert!(!with(14, &[6]), "there is no such part");
+    assert!(!with(15, &[19]), "an address that is too long");
+    let learners = [0, 16, 32].map(|at| with(at + 14, &[0]));
+    assert_eq!(learners, [true; 3], "two voters and a learner");
+    let mut nobody = good.clone();
+    [14, 30, 46].map(|at| nobody[at] = 0);
+    assert!(Members::parse(&nobody).is_none(), "no voter");
+    [14, 30, 46].map(|at| nobody[at] = 4);
+    assert!(Members::parse(&nobody).is_none(), "no voter in the new half");
+    [14, 30, 46].map(|at| nobody[at] = 3);
+    assert!(Members::parse(&nobody).is_none(), "no voter in the old half");
     assert!(Members::parse(&[]).is_none(), "nobody");
-    assert!((1..14).all(|cut| Members::parse(&good[..42 - cut]).is_none()), "a part of a member");
+    assert!((1..16).all(|cut| Members::parse(&good[..48 - cut]).is_none()), "a part of a member");
 }
 
 fn unhex(hex: &str) -> impl Iterator<Item = u8> + '_ {
@@ -128,18 +151,18 @@ pub const VECTORS: &[(&str, &str)] = &[
         "Hello",
         "01410001020304050635462875cc0585c3efbeaddee0fe0f0c0000000000000000010000001111111111\
          1111110200000000000000000000000807060504030201ffffffffffffffffb009000000000000000000\
-         000000081caddb",
+         0000000000000000000000000000000000000015a8fb29",
     ),
     (
         "HelloReply",
         "01420002020304050611d827b4ea7c3fdfefbeaddee0fe0f0c0000000000000000010000001111111111\
-         111111020000002222222222222222221100000000000000b0092535a0a9",
+         111111020000002222222222222222221100000000000000b00904686572657efb94cb",
     ),
     (
         "Boot",
         "01430003020304050611d827b4ea7c3fdfefbeaddee0fe0f0c0000000000000000010000001111111111\
-         111111020000002222222222222222010000001111111111111111b00402000000222222222222222200\
-         0203000000333333333333333300015790571e",
+         111111020000002222222222222222010000001111111111111111b00402000200000022222222222222\
+         2200020200030000003333333333333333000102007c75334d",
     ),
     (
         "BootReply",
@@ -149,7 +172,7 @@ pub const VECTORS: &[(&str, &str)] = &[
     (
         "PreVote",
         "014500050203040506ce7aac56bd9b1e4defbeaddee0fe0f0c3333000000000000010000001111111111\
-         111111020000002222222222222222ac02ab02f0a204e79b204f",
+         111111020000002222222222222222ac02ab02f0a20400cdb823ec",
     ),
     (
         "PreVoteReply",
@@ -159,7 +182,7 @@ pub const VECTORS: &[(&str, &str)] = &[
     (
         "Vote",
         "014700070203040506ce7aac56bd9b1e4defbeaddee0fe0f0c3333000000000000010000001111111111\
-         111111020000002222222222222222ac02ab02f0a20421d4dc15",
+         111111020000002222222222222222ac02ab02f0a2040007237e9e",
     ),
     (
         "VoteReply",
@@ -180,4 +203,10 @@ pub const VECTORS: &[(&str, &str)] = &[
         "018e000e02030405065f9ae70a8accb575efbeaddee0fe0f0c333300000000000044444444000000000c\
          020103eb070131521599ec",
     ),
+    ("Chunk", "010f000f0203040506ce7aac56bd9b1e4d0302e807cd01efbeedfe640277686f6c653a3f896f"),
+    (
+        "ChunkReply",
+        "011000100203040506ce7aac56bd9b1e4d03808080808020e80700020600000000000000451ccfb6",
+    ),
+    ("TimeoutNow", "011100110203040506ce7aac56bd9b1e4dac0205acba7a"),
 ];

@@ -2,15 +2,16 @@
 //! else is taken.
 
 use coracle::message::{
-    Answer, Append, AppendOutcome, AppendReply, BootReply, Hello, HelloReply, Message, ReadReply,
-    ReadRequest, Refusal, Reply, Request, Standing, VoteReply, VoteRequest, Want,
+    Answer, Append, AppendOutcome, AppendReply, BootReply, Chunk, ChunkOutcome, ChunkReply, Hello,
+    HelloReply, Message, ReadReply, ReadRequest, Refusal, Reply, Request, Standing, TimeoutNow,
+    VoteReply, VoteRequest, Want,
 };
 use coracle::wire::{
     self, ClientRoute, DecodeError, HEADER_BYTES, Header, Introduction, MAX_NUMBER, Route,
 };
 use coracle::{
     Checksum, ClientId, Epoch, Incarnation, Index, MemberId, Members, NodeId, Nonce, Seal,
-    SessionId, Term,
+    SessionId, SnapshotName, Term,
 };
 
 use crate::harness::{Bench, CLUSTER, ONE, Random, THREE, TWO, at};
@@ -19,10 +20,10 @@ use crate::harness::{Bench, CLUSTER, ONE, Random, THREE, TWO, at};
 const ROOM: usize = 512;
 
 /// How many messages [`sample`] has.
-pub const SAMPLES: usize = 35;
+pub const SAMPLES: usize = 39;
 
 /// The names of the kinds, by the code that a datagram has for them.
-pub const KINDS: [&str; 14] = [
+pub const KINDS: [&str; 17] = [
     "Hello",
     "HelloReply",
     "Boot",
@@ -37,12 +38,15 @@ pub const KINDS: [&str; 14] = [
     "ReadReply",
     "Request",
     "Reply",
+    "Chunk",
+    "ChunkReply",
+    "TimeoutNow",
 ];
 
 /// One message of each kind and of each form that a kind has.
 #[must_use]
 pub fn sample(which: usize) -> Message<'static> {
-    let vote = VoteRequest { term: Term(300), last: at(299, 70_000) };
+    let vote = VoteRequest { term: Term(300), last: at(299, 70_000), is_handover: false };
     let grant = VoteReply { term: Term(300), asked: Term(301), granted: true };
     let append = Append {
         term: Term(3),
@@ -52,7 +56,9 @@ pub fn sample(which: usize) -> Message<'static> {
         run: &TWO_ENTRIES,
     };
     let outcome = |outcome| AppendReply { term: Term(3), echo: 1 << 40, outcome };
-    let hello_reply = |standing| HelloReply { nonce: Nonce(0x1122), standing, datagram: 1200 };
+    let address = coracle::Address::new(b"here").expect("a short address");
+    let hello_reply =
+        |standing| HelloReply { nonce: Nonce(0x1122), standing, datagram: 1200, address };
     let request = |want| Message::Request(Request { want, padding: &[0; 5] });
     let reply = |answer| Message::Reply(Reply { echo: 12, from: TWO, answer });
     match which {
@@ -60,7 +66,7 @@ pub fn sample(which: usize) -> Message<'static> {
             nonce: Nonce(0x0102_0304_0506_0708),
             ids: Nonce(u64::MAX),
             datagram: 1200,
-            padding: [0; 12],
+            padding: [0; 28],
         }),
         1 => Message::HelloReply(hello_reply(Standing::Blank)),
         2 => Message::Boot(Members::parse(&THREE_MEMBERS).expect("well-formed members")),
@@ -80,31 +86,55 @@ pub fn sample(which: usize) -> Message<'static> {
         }),
         12 => request(Want::Command { session: SessionId(44), sequence: 9, command: b"add 1" }),
         13 => reply(Answer::Applied { entry: at(3, 1003), response: b"1" }),
-        14 => Message::HelloReply(hello_reply(Standing::In {
+        14 => Message::Chunk(Chunk {
+            term: Term(3),
+            name: SnapshotName { last: at(2, 1000), length: 205, checksum: 0xfeed_beef },
+            chunk_bytes: 100,
+            number: 2,
+            bytes: b"whole",
+        }),
+        15 => Message::ChunkReply(ChunkReply {
+            term: Term(3),
+            echo: 1 << 40,
+            last: Index(1000),
+            outcome: ChunkOutcome::Taken { upto: 2, taken: 0b110 },
+        }),
+        16 => Message::TimeoutNow(TimeoutNow { term: Term(300) }),
+        17 => Message::HelloReply(hello_reply(Standing::In {
             epoch: Epoch(5),
             hopeless: false,
             leader: Some(NodeId(u32::MAX)),
         })),
-        15 => Message::HelloReply(hello_reply(Standing::OtherIds)),
-        16 => Message::BootReply(BootReply { epoch: Epoch(1), accepted: false }),
-        17 => Message::VoteReply(VoteReply { granted: false, ..grant }),
-        18 => Message::Append(Append { run: &[], ..append }),
-        19 => Message::AppendReply(outcome(AppendOutcome::Mismatch(at(2, 1000)))),
-        20 => Message::AppendReply(outcome(AppendOutcome::Stale)),
-        21 => request(Want::Open),
-        22 => request(Want::Query { query: &[200; 3] }),
-        23 => request(Want::Status),
-        24 => Message::Request(Request { want: Want::Open, padding: &[] }),
-        25 => reply(Answer::Opened(SessionId(u64::MAX))),
-        26 => reply(Answer::Answered { index: Index(1), answer: &[] }),
-        27 => reply(Answer::NotLeader(Some(THREE))),
-        28 => reply(Answer::NotLeader(None)),
-        29 => reply(Answer::Busy),
-        30 => reply(Answer::Unknown),
-        31 => reply(Answer::SessionExpired),
-        32 => reply(Answer::Refused(Refusal::TooLarge(1000))),
-        33 => Message::Vote(VoteRequest { term: Term(u64::MAX), last: at(u64::MAX, u64::MAX) }),
-        34 => reply(Answer::Status(&[1, 2, 3])),
+        18 => Message::HelloReply(hello_reply(Standing::OtherIds)),
+        19 => Message::BootReply(BootReply { epoch: Epoch(1), accepted: false }),
+        20 => Message::VoteReply(VoteReply { granted: false, ..grant }),
+        21 => Message::Append(Append { run: &[], ..append }),
+        22 => Message::AppendReply(outcome(AppendOutcome::Mismatch(at(2, 1000)))),
+        23 => Message::AppendReply(outcome(AppendOutcome::Stale)),
+        24 => request(Want::Open),
+        25 => request(Want::Query { query: &[200; 3] }),
+        26 => request(Want::Status),
+        27 => Message::Request(Request { want: Want::Open, padding: &[] }),
+        28 => reply(Answer::Opened(SessionId(u64::MAX))),
+        29 => reply(Answer::Answered { index: Index(1), answer: &[] }),
+        30 => reply(Answer::NotLeader(Some(THREE))),
+        31 => reply(Answer::NotLeader(None)),
+        32 => reply(Answer::Busy),
+        33 => reply(Answer::Unknown),
+        34 => reply(Answer::SessionExpired),
+        35 => reply(Answer::Refused(Refusal::TooLarge(1000))),
+        36 => Message::Vote(VoteRequest {
+            term: Term(u64::MAX),
+            last: at(u64::MAX, u64::MAX),
+            is_handover: true,
+        }),
+        37 => reply(Answer::Status(&[1, 2, 3])),
+        38 => Message::ChunkReply(ChunkReply {
+            term: Term(3),
+            echo: 7,
+            last: Index(1000),
+            outcome: ChunkOutcome::TooLarge,
+        }),
         _ => panic!("there are {SAMPLES} samples"),
     }
 }
@@ -269,7 +299,7 @@ pub fn another_version_kind_form_or_key_is_rejected() {
     assert_eq!(with(0, wire::VERSION + 1), Err(DecodeError::Version));
     assert_eq!(with(0, 0), Err(DecodeError::Version));
     assert_eq!(with(1, 0), Err(DecodeError::Kind));
-    assert_eq!(with(1, 15), Err(DecodeError::Kind));
+    assert_eq!(with(1, 18), Err(DecodeError::Kind));
     assert_eq!(with(1, 0x3f), Err(DecodeError::Kind));
     assert_eq!(with(1, 0xc0 | 8), Err(DecodeError::Kind));
     assert_eq!(with(2, 1), Err(DecodeError::Seal));
@@ -434,8 +464,8 @@ fn read_body(which: usize, body: &[u8]) -> Result<(), DecodeError> {
 const TWO_ENTRIES: [u8; 10] = [2, 0, 2, 0, 4, 0, 3, 2, b'h', b'i'];
 
 /// The nodes 1 to 3, with datagrams of 1200, 512 and 256 bytes.
-const THREE_MEMBERS: [u8; 42] = [
-    1, 0, 0, 0, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0xb0, 0x04, //
-    2, 0, 0, 0, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x00, 0x02, //
-    3, 0, 0, 0, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33, 0x00, 0x01,
+const THREE_MEMBERS: [u8; 48] = [
+    1, 0, 0, 0, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0xb0, 0x04, 2, 0, //
+    2, 0, 0, 0, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x00, 0x02, 2, 0, //
+    3, 0, 0, 0, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33, 0x00, 0x01, 2, 0,
 ];

@@ -40,6 +40,15 @@ fn describe_message(message: &Message<'_>) -> String {
             format!("{want:?}, {} zeros", padding.len())
         }
         Message::Reply(reply) => format!("{reply:?}"),
+        Message::Chunk(chunk) => format!(
+            "chunk {} of term {}: {} of {} bytes of the snapshot up to {}@{}",
+            chunk.number,
+            chunk.term,
+            chunk.bytes.len(),
+            chunk.name.length,
+            chunk.name.last.index,
+            chunk.name.last.term
+        ),
         Message::Hello(_)
         | Message::HelloReply(_)
         | Message::Boot(_)
@@ -50,6 +59,8 @@ fn describe_message(message: &Message<'_>) -> String {
         | Message::VoteReply(_)
         | Message::AppendReply(_)
         | Message::ReadRequest(_)
-        | Message::ReadReply(_) => format!("{message:?}"),
+        | Message::ReadReply(_)
+        | Message::ChunkReply(_)
+        | Message::TimeoutNow(_) => format!("{message:?}"),
     }
 }

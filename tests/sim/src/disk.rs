@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use coracle::{EntryId, Epoch, HardState, Index, MemberId, Receipt, Write};
+use coracle::{EntryId, Epoch, HardState, Index, MemberId, Place, Receipt, SnapshotName, Write};
 
 use crate::chance::Chance;
 use crate::entries::{Known, walk};
@@ -26,6 +26,8 @@ pub struct Disk {
     /// The records that ever entered the journal, and those of them that have left it.
     submitted: u64,
     synced: u64,
+    /// The snapshot that is being gathered; a crash loses it.
+    staged: Option<(SnapshotName, Vec<u8>)>,
     /// What is durable and was not told yet.
     untold: Vec<Receipt>,
     /// Something that a correct node never asks for.
@@ -49,6 +51,8 @@ pub struct Habits {
     pub snapshot_is_barrier: bool,
     /// How many writes in a thousand fail.
     pub failing: u64,
+    /// How many bytes a snapshot may have.
+    pub snapshot_room: u64,
     /// The next write is cut off by a crash.
     pub crash_in_write: bool,
 }
@@ -66,6 +70,10 @@ pub struct DiskCounts {
     pub unconfirmed: u64,
     /// Snapshots saved.
     pub snapshots: u64,
+    /// Snapshots installed.
+    pub installed: u64,
+    /// Snapshots that there was no room for.
+    pub too_large: u64,
     /// Writes refused.
     pub failed: u64,
 }
@@ -147,6 +155,7 @@ impl Disk {
         }
         self.counts.lost += self.journal.len() as u64;
         self.journal.clear();
+        self.staged = None;
         self.synced = self.submitted;
         self.untold.clear();
         self.habits.crash_in_write = false;
@@ -242,9 +251,13 @@ impl Disk {
     ///
     /// # Errors
     /// The node ends; the old one is intact.
-    pub fn save(&mut self, snapshot: Snapshot) -> Result<(), DiskError> {
+    pub fn save(&mut self, snapshot: Snapshot) -> Result<bool, DiskError> {
         if self.habits.crash_in_write {
             return Err(DiskError::Crash);
+        }
+        if snapshot.contents.len() as u64 > self.habits.snapshot_room {
+            self.counts.too_large += 1;
+            return Ok(false);
         }
         if self.habits.snapshot_is_barrier {
             self.flush(self.submitted);
@@ -255,6 +268,78 @@ impl Disk {
         }
         self.durable.rebase(snapshot.base);
         self.durable.snapshot = Some(snapshot);
+        Ok(true)
+    }
+
+    /// Reads a part of a snapshot.
+    ///
+    /// # Errors
+    /// The node ends.
+    pub fn read(&mut self, place: Place, offset: u64, into: &mut [u8]) -> Result<(), DiskError> {
+        let contents = match place {
+            Place::Kept => self.durable.snapshot.as_ref().map(|snapshot| &snapshot.contents[..]),
+            Place::Staged => self.staged.as_ref().map(|(_, contents)| &contents[..]),
+        };
+        let from = offset as usize;
+        match contents.and_then(|contents| contents.get(from..from + into.len())) {
+            Some(bytes) => into.copy_from_slice(bytes),
+            None => {
+                let length = into.len();
+                self.complaint = Some(format!("no snapshot has {length} bytes at {offset}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a piece of a snapshot; whether there is room for that.
+    ///
+    /// # Errors
+    /// The node ends.
+    pub fn stage(
+        &mut self,
+        name: SnapshotName,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<bool, DiskError> {
+        if self.habits.crash_in_write {
+            return Err(DiskError::Crash);
+        }
+        if name.length > self.habits.snapshot_room {
+            self.counts.too_large += 1;
+            self.staged = None;
+            return Ok(false);
+        }
+        if self.staged.as_ref().is_none_or(|(of, _)| *of != name) {
+            // What was not written reads as something else than zeros.
+            self.staged = Some((name, vec![0xa5; name.length as usize]));
+        }
+        let Some((_, contents)) = &mut self.staged else { return Ok(false) };
+        let from = offset as usize;
+        match contents.get_mut(from..from + bytes.len()) {
+            Some(to) => to.copy_from_slice(bytes),
+            None => self.complaint = Some("a piece lies outside its snapshot".to_owned()),
+        }
+        Ok(true)
+    }
+
+    /// The staged snapshot takes the place of the kept one and of all entries.
+    ///
+    /// # Errors
+    /// The node ends; everything is as it was.
+    pub fn install(&mut self, snapshot: Snapshot) -> Result<(), DiskError> {
+        if self.habits.crash_in_write {
+            return Err(DiskError::Crash);
+        }
+        self.flush(self.submitted);
+        let Some((name, contents)) = self.staged.take() else {
+            self.complaint = Some("nothing is staged".to_owned());
+            return Ok(());
+        };
+        if name.last != snapshot.applied || self.durable.applied() > snapshot.applied {
+            self.complaint = Some(format!("{name:?} is installed as {:?}", snapshot.applied));
+        }
+        self.counts.installed += 1;
+        self.durable.replace(Snapshot { contents, ..snapshot });
         Ok(())
     }
 }

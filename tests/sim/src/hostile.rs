@@ -35,7 +35,11 @@ pub fn forge(target: &Target, chance: &mut Chance) -> Box<[u8]> {
         Introduction { cluster: target.cluster, epoch: target.hard.epoch, from: stranger, to: us };
     match chance.below(6) {
         0 => {}
-        1 => to.from.id = NodeId(u32::MAX - 1),
+        // Without seals a stranger of our epoch is believed, so it has another one.
+        1 => {
+            to.from.id = NodeId(u32::MAX - 1);
+            to.epoch = Epoch(if target.hard.epoch.0 == 0 { 0 } else { chance.number() });
+        }
         2 => to.from = us,
         3 => to.cluster = ClusterId(chance.number()),
         4 => {
@@ -67,8 +71,8 @@ fn message(chance: &mut Chance) -> Message<'static> {
     };
     let term = Term(extreme(chance));
     match chance.below(7) {
-        0 => Message::PreVote(VoteRequest { term, last: id(chance) }),
-        1 => Message::Vote(VoteRequest { term, last: id(chance) }),
+        0 => Message::PreVote(VoteRequest { term, last: id(chance), is_handover: false }),
+        1 => Message::Vote(VoteRequest { term, last: id(chance), is_handover: chance.coin() }),
         2 => Message::VoteReply(VoteReply { term, asked: term, granted: true }),
         3 => {
             let commit = Index(extreme(chance));
@@ -89,7 +93,7 @@ fn message(chance: &mut Chance) -> Message<'static> {
             nonce: Nonce(chance.number()),
             ids: Nonce(chance.number()),
             datagram: u16::MAX,
-            padding: [0; 12],
+            padding: [0; 28],
         }),
     }
 }

@@ -110,8 +110,8 @@ impl View {
 pub trait Scene {
     /// An entry that the node which is looked at keeps.
     fn entry(&self, index: Index) -> Option<Known>;
-    /// The members that it counts.
-    fn voters(&self) -> Vec<MemberId>;
+    /// The voters that it counts: one list, or two while they change.
+    fn halves(&self) -> Vec<Vec<MemberId>>;
     /// Whether an entry would survive a crash of this member.
     fn is_durable(&self, member: MemberId, entry: Known) -> bool;
     /// The last entry that would survive a crash of this member, unless its disk is lost.
@@ -137,6 +137,8 @@ pub struct Sightings {
     pub leaders: u64,
     /// Entries that a node took back.
     pub truncated: u64,
+    /// Logs that a leader's snapshot took the place of.
+    pub installed: u64,
     /// Entries committed.
     pub committed: u64,
     /// Entries of an earlier term that became committed with one of the leader's own.

@@ -1,9 +1,9 @@
 //! One running node: the real one, of one of a few sizes.
 
 use coracle::{
-    Buffers, Checksum, Dropped, EntryId, Event, Full, Index, Members, Node, NodeError, Options,
-    Persisted, Platform, ProposeError, Raft, ReadError, ReadId, Receipt, Saved, Sink, Slot,
-    Snapshot, Storage, Ticks, Write,
+    Buffers, Checksum, Contents, Dropped, EntryId, Event, Full, Index, Members, Node, NodeError,
+    Options, Persisted, Place, Platform, ProposeError, Raft, ReadError, ReadId, Receipt, Saved,
+    Saving, Sink, Slot, Snapshot, SnapshotName, Staging, Storage, Ticks, Write,
 };
 
 use crate::chance::Draws;
@@ -142,6 +142,7 @@ fn recover(plan: &Plan, place: usize, random: Draws, disk: &Shared) -> Result<Si
         hard,
         applied: snapshot.map_or(Index::ZERO, |snapshot| snapshot.applied.index),
         base: durable.base(),
+        configuration: snapshot.map_or(Index::ZERO, |snapshot| snapshot.configuration),
         members: snapshot.and_then(|snapshot| Members::parse(&snapshot.members)),
     };
     let raft = Raft::recover(&options, &others, memory, random, Checksum, &saved);
@@ -191,6 +192,8 @@ pub fn known(peer: &dyn Peer, index: Index) -> Option<Known> {
 impl Storage for Shared {
     type Error = DiskError;
 
+    const IS_DURABLE: bool = true;
+
     fn persist(&mut self, write: &Write<'_>, receipt: Receipt) -> Result<Persisted, DiskError> {
         let is_done = self.0.borrow_mut().write(write, Some(receipt))?;
         Ok(if is_done { Persisted::Done } else { Persisted::Submitted })
@@ -199,16 +202,45 @@ impl Storage for Shared {
     fn save_snapshot(
         &mut self,
         snapshot: &Snapshot<'_>,
-        contents: &dyn Fn(&mut dyn Sink) -> Result<(), Full>,
-    ) -> Result<(), DiskError> {
+        contents: Contents<'_>,
+    ) -> Result<Saving, DiskError> {
         let mut bytes = Bytes::default();
-        contents(&mut bytes).map_err(|Full| DiskError::Refused)?;
-        self.0.borrow_mut().save(disk::Snapshot {
-            applied: snapshot.applied,
-            base: snapshot.base,
-            members: snapshot.members.bytes().to_vec(),
-            contents: bytes.0,
-        })
+        let summary = contents(&mut bytes).map_err(|Full| DiskError::Refused)?;
+        let saved = self.0.borrow_mut().save(stored(snapshot, bytes.0))?;
+        Ok(if saved { Saving::Kept(summary) } else { Saving::NoRoom })
+    }
+
+    fn read_snapshot(
+        &mut self,
+        place: Place,
+        offset: u64,
+        into: &mut [u8],
+    ) -> Result<(), DiskError> {
+        self.0.borrow_mut().read(place, offset, into)
+    }
+
+    fn stage(
+        &mut self,
+        name: SnapshotName,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<Staging, DiskError> {
+        let kept = self.0.borrow_mut().stage(name, offset, bytes)?;
+        Ok(if kept { Staging::Kept } else { Staging::NoRoom })
+    }
+
+    fn install(&mut self, snapshot: &Snapshot<'_>) -> Result<(), DiskError> {
+        self.0.borrow_mut().install(stored(snapshot, Vec::new()))
+    }
+}
+
+fn stored(snapshot: &Snapshot<'_>, contents: Vec<u8>) -> disk::Snapshot {
+    disk::Snapshot {
+        applied: snapshot.applied,
+        base: snapshot.base,
+        configuration: snapshot.configuration,
+        members: snapshot.members.bytes().to_vec(),
+        contents,
     }
 }
 

@@ -79,7 +79,7 @@ impl Bench {
     #[must_use]
     #[inline(never)]
     pub fn of_one(terms: &[u64]) -> Self {
-        let voters = [Member { member: member(TWO), datagram: DATAGRAM_BYTES }];
+        let voters = [Member::voter(member(TWO), DATAGRAM_BYTES)];
         let voters = heapless::Vec::from_slice(&voters).expect("one member fits");
         Self::stored(Small::fresh(), voters, terms.last().copied().unwrap_or(0), None, terms)
     }
@@ -383,8 +383,13 @@ fn epoch(voters: &[Member]) -> Epoch {
 /// A node that starts from what a medium holds.
 #[inline(never)]
 fn recovered<M: Memory>(memory: M, id: NodeId, voters: &[Member], disk: &Disk) -> Node<M> {
-    let saved =
-        Saved { hard: disk.hard, applied: Index::ZERO, base: EntryId::default(), members: None };
+    let saved = Saved {
+        hard: disk.hard,
+        applied: Index::ZERO,
+        base: EntryId::default(),
+        configuration: Index::ZERO,
+        members: None,
+    };
     let options = options(id);
     let ids = voters.iter().map(|voter| voter.member.id).filter(|other| *other != id);
     let others: heapless::Vec<NodeId, MEMBERS> = ids.collect();

@@ -3,9 +3,10 @@
 use coracle::message::{Answer, Message, Refusal, Reply, Request, Want};
 use coracle::wire::{self, ClientRoute, Header, Route};
 use coracle::{
-    BadSnapshot, Checksum, ClientId, Destination, EntryId, Epoch, Event, Full, Index, Node, NodeId,
-    Persisted, Platform, Raft, Receipt, RoleName, SessionId, Sink, Snapshot, Source, StateMachine,
-    Status, Storage, Ticks, Write,
+    BadSnapshot, Checksum, ClientId, Contents, Destination, EntryId, Epoch, Event, Full, Index,
+    Node, NodeId, Persisted, Place, Platform, Raft, Receipt, RoleName, Saving, SessionId, Sink,
+    Snapshot, SnapshotName, Source, Staging, StateMachine, Status, Storage, Ticks,
+    VolatileSnapshots, Write,
 };
 
 use super::{CLUSTER, DATAGRAM, HEARTBEAT, MEMBERS, Random, Small, options, others};
@@ -138,7 +139,7 @@ impl<const N: usize> Desk<N> {
             let event = self.nodes[place].poll(&mut buffer).expect("the node is well");
             match event {
                 None => return,
-                Some(Event::Send { to: Destination::Peer(to), datagram }) => {
+                Some(Event::Send { to: Destination::Peer(to, _), datagram }) => {
                     let to = usize::try_from(to.0).expect("a small id") - 1;
                     let bytes = heapless::Vec::from_slice(datagram).expect("within its limit");
                     let mail = Mail { from: place, to, bytes };
@@ -153,7 +154,7 @@ impl<const N: usize> Desk<N> {
                 Some(Event::Applied { entry, response }) if leads => {
                     self.applied = Some((entry, response));
                 }
-                Some(Event::Applied { .. } | Event::Reads(_)) => {}
+                Some(Event::Applied { .. } | Event::Reads(_) | Event::Restored { .. }) => {}
             }
         }
         panic!("poll has always something left");
@@ -250,7 +251,8 @@ fn member(place: usize, count: u32) -> Node<Board, MEMBERS, SESSIONS, PENDING> {
     let id = NodeId(u32::try_from(place).expect("a few") + 1);
     let random = Random::new(60 + u64::from(id.0));
     let raft = Raft::new(&options(id), &others(id, count), Small::fresh(), random, Checksum);
-    let medium = Medium { mode: Mode::AtOnce, receipt: None };
+    let snapshots = VolatileSnapshots::new([0; SNAPSHOT_BYTES], [0; SNAPSHOT_BYTES]);
+    let medium = Medium { mode: Mode::AtOnce, receipt: None, snapshots, has_room: true };
     Node::new(raft.expect("a sound set-up"), medium, Sum::default())
 }
 
@@ -299,8 +301,14 @@ impl StateMachine for Sum {
 pub struct Medium {
     /// How it writes.
     pub mode: Mode,
+    /// Whether there is room for snapshots.
+    pub has_room: bool,
     receipt: Option<Receipt>,
+    snapshots: VolatileSnapshots<[u8; SNAPSHOT_BYTES]>,
 }
+
+/// Room for one snapshot.
+const SNAPSHOT_BYTES: usize = 400;
 
 /// How a medium writes.
 #[derive(Clone, Copy, Debug)]
@@ -320,6 +328,8 @@ pub struct Broken;
 impl Storage for Medium {
     type Error = Broken;
 
+    const IS_DURABLE: bool = false;
+
     fn persist(&mut self, _: &Write<'_>, receipt: Receipt) -> Result<Persisted, Broken> {
         match self.mode {
             Mode::AtOnce => Ok(Persisted::Done),
@@ -333,10 +343,30 @@ impl Storage for Medium {
 
     fn save_snapshot(
         &mut self,
-        _: &Snapshot<'_>,
-        _: &dyn Fn(&mut dyn Sink) -> Result<(), Full>,
-    ) -> Result<(), Broken> {
-        Ok(())
+        snapshot: &Snapshot<'_>,
+        contents: Contents<'_>,
+    ) -> Result<Saving, Broken> {
+        if self.has_room {
+            self.snapshots.save_snapshot(snapshot, contents).map_err(|_| Broken)
+        } else {
+            Ok(Saving::NoRoom)
+        }
+    }
+
+    fn read_snapshot(&mut self, place: Place, offset: u64, into: &mut [u8]) -> Result<(), Broken> {
+        self.snapshots.read_snapshot(place, offset, into).map_err(|_| Broken)
+    }
+
+    fn stage(&mut self, name: SnapshotName, offset: u64, bytes: &[u8]) -> Result<Staging, Broken> {
+        if self.has_room {
+            self.snapshots.stage(name, offset, bytes).map_err(|_| Broken)
+        } else {
+            Ok(Staging::NoRoom)
+        }
+    }
+
+    fn install(&mut self, snapshot: &Snapshot<'_>) -> Result<(), Broken> {
+        self.snapshots.install(snapshot).map_err(|_| Broken)
     }
 }
 

@@ -1,8 +1,8 @@
 //! One node with its medium, its applied commands and its reads, driven as an embedder drives it.
 
 use coracle::{
-    Checksum, EntryId, HardState, Index, Memory, NodeId, Output, Raft, ReadId, Reads, Receipt,
-    Ticks, Violation, Write,
+    Checksum, EntryId, HardState, Head, Index, Memory, NodeId, Output, Raft, ReadId, Reads,
+    Receipt, SnapshotName, Ticks, Violation, Write,
 };
 
 use super::{DATAGRAM, Disk, MEMBERS, Persisting, Random, Sent, Small};
@@ -33,7 +33,15 @@ pub struct Driver<M = Small> {
     pub violation: Option<Violation>,
     /// How many datagrams it has sent.
     pub sent_count: u64,
+    /// The snapshot that its medium keeps, and the one that it gathers.
+    pub kept: heapless::Vec<u8, SNAPSHOT_BYTES>,
+    pub staged: [u8; SNAPSHOT_BYTES],
+    /// The last snapshot that took the place of its state.
+    pub installed: Option<SnapshotName>,
 }
+
+/// Room for a snapshot.
+const SNAPSHOT_BYTES: usize = 600;
 
 /// A write under way.
 #[derive(Clone)]
@@ -61,6 +69,9 @@ impl<M: Memory> Driver<M> {
             reads: heapless::Vec::new(),
             violation: None,
             sent_count: 0,
+            kept: heapless::Vec::new(),
+            staged: [0; SNAPSHOT_BYTES],
+            installed: None,
         }
     }
 
@@ -125,6 +136,26 @@ impl<M: Memory> Driver<M> {
             }
             Some(Output::Reads(reads)) => {
                 self.reads.push(reads).expect("more reads end than a test looks at");
+            }
+            Some(Output::Install(install)) => {
+                let head = Head::read(&mut &self.staged[..]).expect("a snapshot has a head");
+                self.installed = Some(install.name());
+                install.done(head);
+            }
+            Some(Output::Chunk(chunk)) => {
+                let to = chunk.to();
+                let mut buffer = [0; DATAGRAM];
+                let kept = &self.kept;
+                let length = chunk.write(&mut buffer, |offset, into| {
+                    let offset = usize::try_from(offset).expect("a small snapshot");
+                    into.copy_from_slice(&kept[offset..offset + into.len()]);
+                    true
+                });
+                let length = length.expect("the buffer is large enough");
+                if length > 0 {
+                    self.sent_count += 1;
+                    send(to, &buffer[..length]);
+                }
             }
             Some(Output::Failed(violation)) => self.violation = Some(violation),
         }

@@ -12,13 +12,13 @@ pub const fn at(term: u64, index: u64) -> EntryId {
 /// `RequestVote` of a candidate whose log ends with `last`.
 #[must_use]
 pub const fn vote(term: u64, last: EntryId) -> Message<'static> {
-    Message::Vote(VoteRequest { term: Term(term), last })
+    Message::Vote(VoteRequest { term: Term(term), last, is_handover: false })
 }
 
 /// A pre-vote of somebody whose log ends with `last` and who would campaign in `term`.
 #[must_use]
 pub const fn pre_vote(term: u64, last: EntryId) -> Message<'static> {
-    Message::PreVote(VoteRequest { term: Term(term), last })
+    Message::PreVote(VoteRequest { term: Term(term), last, is_handover: false })
 }
 
 /// A vote for the candidate of `term`.

@@ -323,7 +323,13 @@ fn recovered(seed: u64, id: NodeId, count: usize, term: u64, terms: &[u64]) -> D
         term: Term(term),
         vote: None,
     };
-    let saved = Saved { hard, applied: Index::ZERO, base: EntryId::default(), members: None };
+    let saved = Saved {
+        hard,
+        applied: Index::ZERO,
+        base: EntryId::default(),
+        configuration: Index::ZERO,
+        members: None,
+    };
     let (options, others) = (options(id), others(id, count));
     let (memory, random) = (Small::fresh(), random(seed, id));
     let raft = Raft::recover(&options, &others, memory, random, Checksum, &saved);

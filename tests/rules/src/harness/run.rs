@@ -65,13 +65,15 @@ pub fn command(term: u64, index: u64) -> [u8; 4] {
 
 /// The data of a configuration entry.
 #[must_use]
-pub fn configuration(members: &[Member]) -> heapless::Vec<u8, 80> {
+pub fn configuration(members: &[Member]) -> heapless::Vec<u8, 96> {
     let mut bytes = heapless::Vec::new();
     for voter in members {
         bytes.extend_from_slice(&voter.member.id.0.to_le_bytes()).expect("five members fit");
         let incarnation = voter.member.incarnation.0.to_le_bytes();
         bytes.extend_from_slice(&incarnation).expect("five members fit");
         bytes.extend_from_slice(&voter.datagram.to_le_bytes()).expect("five members fit");
+        // A voter, without an address.
+        bytes.extend_from_slice(&[2, 0]).expect("five members fit");
     }
     bytes
 }

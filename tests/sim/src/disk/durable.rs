@@ -26,7 +26,9 @@ pub struct Snapshot {
     pub applied: EntryId,
     /// The entry before the first one kept.
     pub base: EntryId,
-    /// The members at that entry, encoded.
+    /// The entry that names the members when `applied` is the last one.
+    pub configuration: Index,
+    /// Those members, encoded.
     pub members: Vec<u8>,
     /// What the node saved.
     pub contents: Vec<u8>,
@@ -102,6 +104,12 @@ impl Durable {
             self.bytes.extend_from_slice(bytes);
             self.ends.push(self.bytes.len());
         }
+    }
+
+    /// A leader's snapshot takes the place of everything but the hard state.
+    pub(super) fn replace(&mut self, snapshot: Snapshot) {
+        self.truncate(0);
+        self.snapshot = Some(snapshot);
     }
 
     pub(super) fn truncate(&mut self, count: usize) {

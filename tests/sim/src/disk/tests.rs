@@ -76,9 +76,14 @@ fn a_snapshot_drops_what_its_base_covers_and_everything_that_contradicts_it() {
         with_disk(0, |disk| {
             write(disk, 1, 1, 3);
             disk.sync(u64::MAX);
-            let snapshot =
-                Snapshot { applied: base, base, members: Vec::new(), contents: Vec::new() };
-            assert_eq!(disk.save(snapshot), Ok(()));
+            let snapshot = Snapshot {
+                applied: base,
+                base,
+                configuration: Index(1),
+                members: Vec::new(),
+                contents: Vec::new(),
+            };
+            assert_eq!(disk.save(snapshot), Ok(true));
             assert_eq!(ids(disk), left, "{base:?}");
         });
     }

@@ -1,6 +1,6 @@
 //! Invariants 6 and 14: what a datagram says, and what a disk holds.
 
-use coracle::message::{AppendOutcome, AppendReply, Message};
+use coracle::message::{AppendOutcome, AppendReply, Message, TimeoutNow};
 use coracle::{EntryId, HardState, Index, MemberId, Term};
 
 use super::{Chronicle, Life, Scene, Verdict, View, ensure};
@@ -64,6 +64,14 @@ impl Chronicle {
                     format!("{} appends in term {}, which it does not lead", me.id, append.term)
                 })
             }
+            Message::Chunk(coracle::message::Chunk { term, .. })
+            | Message::TimeoutNow(TimeoutNow { term }) => {
+                sent.has_term(*term)?;
+                ensure(1, self.leader(epoch, *term) == Some(me), || {
+                    format!("{} speaks for term {term}, which it does not lead", me.id)
+                })
+            }
+            Message::ChunkReply(reply) => sent.has_term(reply.term),
             Message::AppendReply(reply) => {
                 sent.has_term(reply.term)?;
                 self.acknowledged(node, sent, reply)

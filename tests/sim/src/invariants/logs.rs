@@ -63,6 +63,7 @@ impl Life {
         if self.view.last == view.last && self.view.hard.epoch == view.hard.epoch {
             return Ok(());
         }
+        self.follow_snapshot(view, annals, sightings)?;
         let kept = self.kept(view, scene);
         let removed = self.log.len() as u64 - kept.0;
         let id = view.member.id;
@@ -88,6 +89,34 @@ impl Life {
             self.take_entry(known, view, annals)?;
             index = index.next();
         }
+        Ok(())
+    }
+
+    /// A leader's snapshot may have taken the place of the log: what it covers was committed.
+    fn follow_snapshot(
+        &mut self,
+        view: &View,
+        annals: &Annals,
+        sightings: &mut Sightings,
+    ) -> Verdict {
+        let (id, base) = (view.member.id, view.base);
+        if base.index <= self.view.base.index || base.index == Index::ZERO {
+            return Ok(());
+        }
+        let covered = annals.committed.get(..base.index.0 as usize).unwrap_or_default();
+        let last = covered.last().map(|committed| committed.known);
+        ensure(2, last.map(|known| known.id) == Some(base), || {
+            format!("{id} has dropped its log up to {base:?}, where {last:?} was committed")
+        })?;
+        if self.known(base.index) == last {
+            return Ok(());
+        }
+        ensure(8, base.index > self.view.commit, || {
+            format!("{id} replaced committed entries by a snapshot up to {base:?}")
+        })?;
+        sightings.installed += 1;
+        let entry = |committed: &Committed| (committed.known.id.term, committed.known.hash);
+        self.log = covered.iter().map(entry).collect();
         Ok(())
     }
 
@@ -140,13 +169,14 @@ impl Life {
 /// entry could get the votes of a majority. That fails when an entry of an earlier term is committed
 /// by counting (figure 8), long before it is lost.
 fn nobody_wins_without(known: Known, scene: &impl Scene) -> Verdict {
-    let voters = scene.voters();
+    let halves = scene.halves();
+    let voters: Vec<MemberId> = halves.concat();
     let without = voters.iter().filter(|member| !scene.is_durable(**member, known));
     for candidate in without {
         let Some(last) = scene.durable_last(*candidate) else { continue };
         let grants = |member: &&MemberId| scene.durable_last(**member).is_some_and(|of| of <= last);
-        let votes = voters.iter().filter(grants).count();
-        ensure(3, 2 * votes <= voters.len(), || {
+        let is_won = |half: &Vec<MemberId>| 2 * half.iter().filter(grants).count() > half.len();
+        ensure(3, !halves.iter().all(is_won), || {
             format!(
                 "{:?} is committed, but {} could be elected without it, with {last:?} as its last",
                 known.id, candidate.id
@@ -212,12 +242,13 @@ impl Annals {
         ensure(3, view.is_leader(), || {
             format!("{} holds {:?} for committed, before any leader", view.member.id, known.id)
         })?;
-        let voters = scene.voters();
-        let holders = voters.iter().filter(|member| scene.is_durable(**member, known)).count();
-        ensure(5, 2 * holders > voters.len(), || {
-            let count = voters.len();
-            format!("{:?} is committed, but durable on {holders} of {count}", known.id)
-        })?;
+        for voters in scene.halves() {
+            let holders = voters.iter().filter(|member| scene.is_durable(**member, known)).count();
+            ensure(5, 2 * holders > voters.len(), || {
+                let count = voters.len();
+                format!("{:?} is committed, but durable on {holders} of {count}", known.id)
+            })?;
+        }
         sightings.committed += 1;
         if known.id.term < by {
             sightings.committed_of_earlier_terms += 1;

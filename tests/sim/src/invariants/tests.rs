@@ -24,8 +24,8 @@ impl Scene for Stub {
         Some(Known { id: EntryId { term: Term(term), index }, hash })
     }
 
-    fn voters(&self) -> Vec<MemberId> {
-        (1..=3).map(member).collect()
+    fn halves(&self) -> Vec<Vec<MemberId>> {
+        vec![(1..=3).map(member).collect()]
     }
 
     fn is_durable(&self, member: MemberId, _: Known) -> bool {
@@ -302,7 +302,8 @@ fn a_vote_that_is_not_durable_breaks_6() {
     assert_eq!(send(&of, &durable(&of.0, Some(member(3))), &message), 6);
     assert_eq!(send(&of, &durable(&of.0, None), &message), 6);
     assert_eq!(send(&of, &Durable::default(), &message), 6);
-    let request = Message::Vote(VoteRequest { term: Term(2), last: EntryId::default() });
+    let request =
+        Message::Vote(VoteRequest { term: Term(2), last: EntryId::default(), is_handover: false });
     assert_eq!(send(&of, &durable(&of.0, Some(member(1))), &request), 0);
     assert_eq!(send(&of, &durable(&of.0, None), &request), 6);
 }

@@ -1,0 +1,217 @@
+//! What a follower does with a snapshot (section 7): its medium gathers the chunks, beside the
+//! snapshot that it has, and only the whole of them takes its place.
+
+use rand_core::Rng;
+
+use super::Raft;
+use super::invariant::{Violation, invariant};
+use super::link::Owed;
+use super::receive::{Dropped, Received};
+use super::role::Role;
+use super::snapshot::CHUNK_WINDOW;
+use crate::log::Memory;
+use crate::message::Chunk;
+use crate::seal::Seal;
+use crate::snapshot::{Head, SnapshotName};
+use crate::status::count;
+use crate::types::{Index, Term};
+
+/// A snapshot that is being received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Incoming {
+    /// The term of the leader that sends it: chunks of different transfers never mix.
+    term: Term,
+    name: SnapshotName,
+    chunk_bytes: u16,
+    /// From whom, by link, and the number of the last chunk's datagram.
+    peer: usize,
+    echo: u64,
+    /// The first chunk that is missing.
+    upto: u32,
+    /// Which of those from there on are there, the first one in the lowest bit.
+    taken: u64,
+}
+
+impl Incoming {
+    fn is_of(&self, term: Term, chunk: &Chunk<'_>) -> bool {
+        self.term == term && self.name == chunk.name && self.chunk_bytes == chunk.chunk_bytes
+    }
+
+    fn has(&self, chunk: u32) -> bool {
+        match chunk.checked_sub(self.upto) {
+            None => true,
+            Some(place) => self.taken.checked_shr(place).is_some_and(|bits| bits & 1 == 1),
+        }
+    }
+
+    fn take(&mut self, chunk: u32) {
+        let place = chunk.checked_sub(self.upto);
+        let bit = place.and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0);
+        self.taken |= bit;
+        let whole = self.taken.trailing_ones();
+        self.taken = self.taken.checked_shr(whole).unwrap_or(0);
+        self.upto = self.upto.saturating_add(whole);
+    }
+
+    fn is_whole(&self) -> bool {
+        u64::from(self.upto) * u64::from(self.chunk_bytes) >= self.name.length
+    }
+
+    /// The content, for fingerprints.
+    pub(crate) fn words(&self) -> [u64; 4] {
+        let Self { term, name, upto, taken, .. } = self;
+        [term.0, name.last.index.0, u64::from(*upto), *taken]
+    }
+}
+
+/// A piece of a snapshot, to be kept beside the snapshot that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Piece<'d> {
+    /// Which snapshot it is of. A piece of another one than the last makes that one void.
+    pub name: SnapshotName,
+    /// Where its bytes begin in the snapshot. They may come in any order.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: &'d [u8],
+    number: u32,
+    chunk_bytes: u16,
+    term: Term,
+}
+
+impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
+    /// Takes a chunk of whatever term. What is new is handed out to be kept.
+    pub(super) fn step_chunk<'d>(
+        &mut self,
+        peer: usize,
+        number: u64,
+        chunk: &Chunk<'d>,
+    ) -> Result<Received<'d>, Dropped> {
+        if self.is_leap(chunk.term) {
+            return Err(Dropped::Impossible);
+        }
+        if chunk.term < self.hard.term {
+            self.owe(peer, Owed::Stale { echo: number });
+            return Ok(Received::Peer);
+        }
+        self.reach_term(chunk.term);
+        if !self.hear_leader(peer) {
+            return Err(Dropped::Impossible);
+        }
+        if self.has_no_use_for(chunk.name) {
+            self.incoming = None;
+            self.agree_upto(peer, number, chunk.name.last.index);
+            return Ok(Received::Peer);
+        }
+        let term = self.hard.term;
+        let is_current = self.incoming.is_some_and(|incoming| incoming.is_of(term, chunk));
+        let is_late = self.incoming.is_some_and(|incoming| {
+            incoming.term == term && chunk.name.last.index < incoming.name.last.index
+        });
+        if is_late {
+            self.count_stale();
+            return Ok(Received::Peer);
+        }
+        if !is_current {
+            self.incoming = Some(Incoming {
+                term,
+                name: chunk.name,
+                chunk_bytes: chunk.chunk_bytes,
+                peer,
+                echo: number,
+                upto: 0,
+                taken: 0,
+            });
+        }
+        let Some(incoming) = &mut self.incoming else { return Ok(Received::Peer) };
+        (incoming.peer, incoming.echo) = (peer, incoming.echo.max(number));
+        let is_near = chunk.number.saturating_sub(incoming.upto) < CHUNK_WINDOW;
+        if incoming.has(chunk.number) || !is_near {
+            self.owe_chunk_reply();
+            return Ok(Received::Peer);
+        }
+        let (offset, _) = chunk.name.chunk_extent(chunk.chunk_bytes, chunk.number);
+        Ok(Received::Piece(Piece {
+            name: chunk.name,
+            offset,
+            bytes: chunk.bytes,
+            number: chunk.number,
+            chunk_bytes: chunk.chunk_bytes,
+            term,
+        }))
+    }
+
+    /// Whether we hold all that the snapshot covers.
+    fn has_no_use_for(&self, name: SnapshotName) -> bool {
+        name.last.index <= self.commit || self.log.term_at(name.last.index) == Some(name.last.term)
+    }
+
+    /// Our log equals the leader's up to this entry, which is committed.
+    fn agree_upto(&mut self, peer: usize, number: u64, index: Index) {
+        let Role::Follower(follower) = &mut self.role else { return };
+        follower.verified = follower.verified.max(index);
+        self.advance_commit(index);
+        self.owe(peer, Owed::Matched { echo: number, ready_at: index });
+    }
+
+    /// The piece is kept, or is not for want of room. A piece that is dropped is a lost datagram.
+    pub fn on_piece(&mut self, piece: &Piece<'_>, is_kept: bool) {
+        let Some(incoming) = &mut self.incoming else { return };
+        let is_current = incoming.term == piece.term
+            && incoming.name == piece.name
+            && incoming.chunk_bytes == piece.chunk_bytes;
+        if !is_current {
+            return;
+        }
+        if !is_kept {
+            let (peer, echo, last) = (incoming.peer, incoming.echo, incoming.name.last.index);
+            self.incoming = None;
+            count(&mut self.counters.snapshots_too_large);
+            return self.owe(peer, Owed::ChunkRefused { echo, last });
+        }
+        incoming.take(piece.number);
+        count(&mut self.counters.chunks_taken);
+        self.owe_chunk_reply();
+    }
+
+    fn owe_chunk_reply(&mut self) {
+        let Some(Incoming { name, peer, echo, upto, taken, .. }) = self.incoming else { return };
+        self.owe(peer, Owed::Chunk { echo, last: name.last.index, upto, taken });
+    }
+
+    /// The snapshot that is there whole, and can be installed.
+    pub(super) fn whole_snapshot(&self) -> Option<SnapshotName> {
+        let incoming = self.incoming.filter(Incoming::is_whole)?;
+        let is_follower = matches!(self.role, Role::Follower(_));
+        (is_follower && incoming.term == self.hard.term).then_some(incoming.name)
+    }
+
+    /// The snapshot has taken the place of the log and of the applied state.
+    pub(super) fn on_installed(&mut self, head: Head<N>) {
+        let Some(incoming) = self.incoming.take() else { return };
+        let last = incoming.name.last;
+        invariant!(self, head.last == last && last.index > self.commit, Violation::Install);
+        count(&mut self.counters.snapshots_installed);
+        self.log.reset(last);
+        self.durability.replaced(last.index);
+        self.commit = last.index;
+        self.applied = last.index;
+        self.snapshot = Some(incoming.name);
+        self.base_configuration = head.configuration;
+        self.adopt_configuration();
+        if let Role::Follower(follower) = &mut self.role {
+            follower.verified = last.index;
+        }
+        self.owe(incoming.peer, Owed::Matched { echo: incoming.echo, ready_at: Index::ZERO });
+        self.check_invariants();
+    }
+
+    /// What was gathered is not what its name says: it is gathered anew.
+    pub(super) fn on_damaged(&mut self) {
+        if let Some(incoming) = self.incoming.take() {
+            count(&mut self.counters.snapshots_damaged);
+            let (last, echo) = (incoming.name.last.index, incoming.echo);
+            self.owe(incoming.peer, Owed::Chunk { echo, last, upto: 0, taken: 0 });
+        }
+    }
+}
