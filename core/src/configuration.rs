@@ -22,7 +22,7 @@ pub const MIN_DATAGRAM: u16 = 256;
 /// A member whose log is small states a smaller datagram, but never below this, in bytes.
 pub(crate) const MIN_STATED_DATAGRAM: u16 = 128;
 
-/// Members in their encoded form, checked: at least one, ids ascending, nothing zero.
+/// Members in their encoded form, checked: at least one, ids ascending, no incarnation zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Members<'a>(&'a [u8]);
@@ -32,9 +32,9 @@ impl<'a> Members<'a> {
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let members = Self(bytes);
-        let mut below = NodeId(0);
+        let mut below = None;
         for member in members.iter() {
-            let id = member.member.id;
+            let id = Some(member.member.id);
             if id <= below
                 || member.member.incarnation.0 == 0
                 || member.datagram < MIN_STATED_DATAGRAM

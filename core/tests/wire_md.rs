@@ -557,7 +557,8 @@ fn members_are_well_formed_or_not_taken() {
     let parses = |members: &[Vec<u8>]| Members::parse(&members.concat()).is_some();
     assert!(parses(&[member(1, 1, 128), member(2, 1, u16::MAX)]));
     assert!(!parses(&[]));
-    assert!(!parses(&[member(0, 1, 128)]));
+    assert!(parses(&[member(0, 1, 128), member(1, 1, 128)]));
+    assert!(!parses(&[member(0, 1, 128), member(0, 2, 128)]));
     assert!(!parses(&[member(1, 0, 128)]));
     assert!(!parses(&[member(1, 1, 127)]));
     assert!(!parses(&[member(2, 1, 128), member(1, 1, 128)]));

@@ -71,9 +71,6 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
     ) -> Result<Verdict<'a>, ClientDropped> {
         let is_awaited = matches!(active.due, Due::Answer(_)) && reply.echo == self.number;
         let advice = |verdict| if is_awaited { Ok(verdict) } else { Err(ClientDropped::Stale) };
-        if reply.from == NodeId(0) {
-            return Err(ClientDropped::Unexpected);
-        }
         match (self.wish(active.kind), reply.answer) {
             (Wish::Open, Answer::Opened(session)) if session.0 != 0 && epoch.0 != 0 => {
                 Ok(Verdict::Opened(session))

@@ -240,7 +240,7 @@ fn a_client_that_makes_no_sense_is_refused() {
     assert_eq!(new(options(), &[]), Some(ClientSetupError::NoServers));
     assert_eq!(new(options(), &[(1, 10), (1, 20)]), Some(ClientSetupError::Servers));
     assert_eq!(new(options(), &[(1, 10), (2, 10)]), Some(ClientSetupError::Servers));
-    assert_eq!(new(options(), &[(1, 0)]), Some(ClientSetupError::Servers));
+    assert_eq!(new(options(), &[(1, 0), (2, u32::MAX)]), None);
     assert_eq!(
         new(options(), &[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]),
         Some(ClientSetupError::TooManyServers { limit: 4 })
