@@ -2,9 +2,8 @@
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use num_bigint::BigInt;
 
-use crate::commands;
+use crate::node::NodeArguments;
 
 /// A Raft cluster over UDP datagrams
 ///
@@ -29,59 +28,16 @@ pub enum Action {
     /// Run one node, with commands for its integer on standard input
     ///
     /// Takes add N, sub N, mul N and get, one a line; an empty line or the end of input ends the
-    /// node. The other nodes run on this machine too. Nothing is stored.
+    /// node. Nothing is stored. There are three ways to say which nodes there are:
+    ///
+    ///   coracle node -m 8001 -o 8002 8003
+    ///   coracle node --id 1 --listen HOST:PORT --peer 2=HOST:PORT --peer 3=HOST:PORT
+    ///   coracle node --config FILE 0
+    ///
+    /// In the first, all are on this machine, and a node's port is its id. In the second and third
+    /// they are on any machines, and have the ids that they are given.
+    #[command(verbatim_doc_comment)]
     Node(NodeArguments),
-}
-
-/// `coracle node`.
-#[derive(Args)]
-pub struct NodeArguments {
-    /// The integer that this node starts from; the other nodes may have others
-    #[arg(
-        short = 'i',
-        long = "init_value",
-        value_name = "INIT",
-        default_value = "0",
-        allow_negative_numbers = true,
-        value_parser = commands::parse_init
-    )]
-    pub init: BigInt,
-    /// The UDP port of this node, which is also its id
-    #[arg(
-        short = 'm',
-        long = "my_port",
-        value_name = "PORT",
-        value_parser = clap::value_parser!(u16).range(1..)
-    )]
-    pub port: u16,
-    /// The UDP ports of all other nodes; with none, the node is a cluster by itself
-    #[arg(
-        short = 'o',
-        long = "other_ports",
-        value_name = "PORT",
-        required = true,
-        num_args = 0..,
-        value_parser = clap::value_parser!(u16).range(1..)
-    )]
-    pub others: Vec<u16>,
-}
-
-impl NodeArguments {
-    /// Says what is wrong with the arguments taken together.
-    pub fn check(&self) -> Result<(), String> {
-        let Self { init: _, port, others } = self;
-        if others.contains(port) {
-            return Err(format!("port {port} is this node's own, so no other node can have it"));
-        }
-        let is_repeated = |(at, port): (usize, &u16)| others[..at].contains(port);
-        if let Some((_, port)) = others.iter().enumerate().find(|&other| is_repeated(other)) {
-            return Err(format!("port {port} is given twice"));
-        }
-        if others.len() >= MAX_NODES {
-            return Err(format!("a cluster has at most {MAX_NODES} nodes"));
-        }
-        Ok(())
-    }
 }
 
 /// `coracle cluster`.
@@ -127,65 +83,8 @@ signal ended.";
 mod tests {
     use super::*;
 
-    fn node(line: &str) -> Result<NodeArguments, clap::Error> {
-        let cli = Cli::try_parse_from(["coracle", "node"].into_iter().chain(line.split(' ')))?;
-        match cli.action {
-            Action::Node(arguments) => Ok(arguments),
-            Action::Cluster(_) => panic!("not a node"),
-        }
-    }
-
     #[test]
     fn the_command_line_is_of_one_piece() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_node_takes_short_and_long_names() {
-        for line in [
-            "-i 4 -m 8001 -o 8002 8003",
-            "--init_value 4 --my_port 8001 --other_ports 8002 8003",
-            "-o 8002 8003 -m 8001 --init_value=4",
-        ] {
-            let arguments = node(line).unwrap();
-            assert_eq!(arguments.init, BigInt::from(4), "{line}");
-            assert_eq!(arguments.port, 8001, "{line}");
-            assert_eq!(arguments.others, [8002, 8003], "{line}");
-        }
-    }
-
-    #[test]
-    fn the_initial_value_may_be_missing_negative_or_large() {
-        assert_eq!(node("-m 8001 -o 8002").unwrap().init, BigInt::ZERO);
-        assert_eq!(node("-i -5 -m 8001 -o 8002").unwrap().init, BigInt::from(-5));
-        assert_eq!(node("--init_value -5 -m 8001 -o 8002").unwrap().init, BigInt::from(-5));
-        let digits = "7".repeat(2000);
-        let large = node(&format!("-i -{digits} -m 8001 -o 8002")).unwrap().init;
-        assert_eq!(large.to_string(), format!("-{digits}"));
-    }
-
-    #[test]
-    fn wrong_arguments_are_wrong_usage() {
-        for (line, kind) in [
-            ("-i 4 -m 8001", ErrorKind::MissingRequiredArgument),
-            ("-o 8001", ErrorKind::MissingRequiredArgument),
-            ("-i four -m 8001 -o 8002", ErrorKind::ValueValidation),
-            ("-i -m 8001 -o 8002", ErrorKind::InvalidValue),
-            ("-m 80010 -o 8002", ErrorKind::ValueValidation),
-            ("-m 0 -o 8002", ErrorKind::ValueValidation),
-            ("-m 8001 -o 8002 --unknown", ErrorKind::UnknownArgument),
-        ] {
-            let error = node(line).err().map(|error| error.kind());
-            assert_eq!(error, Some(kind), "{line}");
-        }
-    }
-
-    #[test]
-    fn ports_must_differ() {
-        assert!(node("-m 8001 -o 8002 8003").unwrap().check().is_ok());
-        assert!(node("-m 8001 -o 8002 8001").unwrap().check().is_err());
-        assert!(node("-m 8001 -o 8002 8002").unwrap().check().is_err());
-        let others: Vec<String> = (1..=32).map(|port| port.to_string()).collect();
-        assert!(node(&format!("-m 8001 -o {}", others.join(" "))).unwrap().check().is_err());
     }
 }

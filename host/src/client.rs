@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use coracle::message::Refusal;
-use coracle::{ClientEvent, EntryId, Fate, Outcome, StartError, Status, Ticks};
+use coracle::{ClientEvent, EntryId, Fate, Outcome, Server, StartError, Status, Ticks};
 use coracle_machines::{Answer, Query, Response};
 use log::debug;
 
@@ -43,12 +43,12 @@ impl fmt::Display for Failure {
 }
 
 impl Session {
-    /// A session with the nodes on these ports of this machine; nothing is sent yet.
+    /// A session with these servers; nothing is sent yet.
     ///
     /// # Errors
-    /// When there is no socket, or no node is named.
-    pub fn new(ports: &[u16]) -> io::Result<Self> {
-        let client = setup::client(ports)?;
+    /// When there is no socket, or no server is named.
+    pub fn new(servers: &[Server<SocketAddr>]) -> io::Result<Self> {
+        let client = setup::client(servers)?;
         let buffer = || vec![0; usize::from(DATAGRAM_BYTES)].into_boxed_slice();
         Ok(Self {
             client,

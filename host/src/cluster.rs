@@ -13,6 +13,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use crate::cli::ClusterArguments;
 use crate::client::Session;
 use crate::prompt::{Prompt, print};
+use crate::roster::servers_on;
 
 /// Runs the cluster until the prompt ends.
 ///
@@ -26,7 +27,7 @@ pub fn run(arguments: &ClusterArguments) -> io::Result<()> {
     let nodes = Nodes::default();
     end_on_signal(Arc::clone(&nodes.running))?;
     nodes.start(&ports)?;
-    let mut session = Session::new(&ports)?;
+    let mut session = Session::new(&servers_on(&ports))?;
     let leader = wait_for_leader(&ports, &nodes, &mut session)?;
     print(&format_args!("ready: node {leader} leads; help lists the commands"))?;
     Prompt::new(&ports, session).serve()

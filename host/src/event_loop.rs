@@ -1,7 +1,7 @@
 //! The one place where a node waits: a UDP socket, a timer and a waker behind one `mio::Poll`.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -92,32 +92,28 @@ impl EventLoop {
     }
 }
 
-/// Takes a UDP port of this machine, and waits `patience` for one that is still in use.
+/// Takes an address of this machine, and waits `patience` for one that is still in use.
 ///
 /// # Errors
-/// Says which port it is, and what is wrong with it.
-pub fn bind(port: u16, patience: Duration) -> io::Result<std::net::UdpSocket> {
+/// Says which address it is, and what is wrong with it.
+pub fn bind(address: SocketAddr, patience: Duration) -> io::Result<std::net::UdpSocket> {
     let deadline = Instant::now() + patience;
     let mut is_told = false;
     loop {
-        let error = match std::net::UdpSocket::bind(loopback(port)) {
+        let error = match std::net::UdpSocket::bind(address) {
             Ok(socket) => return Ok(socket),
             Err(error) => error,
         };
         if error.kind() != ErrorKind::AddrInUse || Instant::now() >= deadline {
-            return Err(io::Error::new(error.kind(), format!("port {port}: {error}")));
+            let (ip, port) = (address.ip(), address.port());
+            return Err(io::Error::new(error.kind(), format!("port {port} of {ip}: {error}")));
         }
         if !is_told {
-            warn!("port {port} is in use; trying for {} s", patience.as_secs());
+            warn!("port {} is in use; trying for {} s", address.port(), patience.as_secs());
             is_told = true;
         }
         thread::sleep(BIND_INTERVAL);
     }
-}
-
-/// Where a node with this port is.
-pub fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 const SOCKET: Token = Token(0);
@@ -129,9 +125,10 @@ const BIND_INTERVAL: Duration = Duration::from_millis(100);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::roster::loopback;
 
     fn event_loop() -> (EventLoop, SocketAddr) {
-        let socket = bind(0, Duration::ZERO).unwrap();
+        let socket = bind(loopback(0), Duration::ZERO).unwrap();
         let address = socket.local_addr().unwrap();
         (EventLoop::new(socket).unwrap(), address)
     }
@@ -176,7 +173,7 @@ mod tests {
     #[test]
     fn a_datagram_to_nobody_is_only_lost() {
         let (mut event_loop, own) = event_loop();
-        let nobody = bind(0, Duration::ZERO).unwrap().local_addr().unwrap();
+        let nobody = bind(loopback(0), Duration::ZERO).unwrap().local_addr().unwrap();
         event_loop.send(nobody, b"lost");
         event_loop.send(nobody, b"lost too");
         event_loop.send(own, b"kept");
@@ -187,9 +184,9 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_an_error_in_the_end() {
-        let taken = bind(0, Duration::ZERO).unwrap();
-        let port = taken.local_addr().unwrap().port();
-        let error = bind(port, Duration::from_millis(150)).unwrap_err();
+        let taken = bind(loopback(0), Duration::ZERO).unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = bind(address, Duration::from_millis(150)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
     }
 }

@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod cluster;
 mod commands;
+mod config;
 mod console;
 mod event_loop;
 mod lines;
@@ -11,9 +12,11 @@ mod local;
 mod logging;
 mod node;
 mod prompt;
+mod roster;
 mod seal;
 mod setup;
 mod timer;
+mod timing;
 
 use std::io;
 use std::process::ExitCode;
@@ -28,8 +31,8 @@ fn main() -> ExitCode {
     let result = match action {
         Action::Cluster(arguments) => cluster::run(&arguments),
         Action::Node(arguments) => {
-            arguments.check().unwrap_or_else(|why| cli::refuse("node", why));
-            node::run(arguments)
+            let timing = arguments.check().unwrap_or_else(|why| cli::refuse("node", why));
+            node::run(&arguments, timing)
         }
     };
     match result {

@@ -1,36 +1,43 @@
 //! `coracle node`: one member of a cluster, and its console.
 
+mod arguments;
+
+pub use arguments::NodeArguments;
+
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use coracle::wire::is_reply;
-use coracle::{Destination, Event, NodeId, RoleName, Ticks};
+use coracle::{Destination, Event, NodeId, RoleName, Ticks, Timing};
 use log::{debug, info, warn};
 use mio::Waker;
+use num_bigint::BigInt;
 
-use crate::cli::NodeArguments;
 use crate::console::{self, Outcome, Request};
-use crate::event_loop::{EventLoop, bind, loopback};
+use crate::event_loop::{EventLoop, bind};
 use crate::local::{Local, Step};
+use crate::roster::Roster;
 use crate::setup::{self, DATAGRAM_BYTES, HostNode};
 
 /// Runs a node until its console ends.
 ///
 /// # Errors
-/// When the port stays in use, the node cannot go on, or the console not be read or written.
-pub fn run(arguments: NodeArguments) -> io::Result<()> {
-    let socket = bind(arguments.port, BIND_PATIENCE)?;
-    let event_loop = EventLoop::new(socket)?;
+/// When the nodes are not found, the address stays in use, the node cannot go on, or the console not
+/// be read or written.
+pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
+    let roster = arguments.roster()?;
+    let init = arguments.init.clone();
+    let event_loop = EventLoop::new(bind(roster.listen, BIND_PATIENCE)?)?;
     let (requests, inbox) = sync_channel(1);
     let (outbox, outcomes) = channel();
-    let mut process = Process::new(&arguments, event_loop, inbox, outbox)?;
+    let node = setup::node(&roster, timing, &init)?;
+    let mut process = Process::new(roster.clone(), node, event_loop, (inbox, outbox))?;
     let link = Link { requests, outcomes, waker: process.event_loop.waker() };
     let console = thread::Builder::new().name("console".to_owned());
-    let console = console.spawn(move || link.serve(&arguments))?;
+    let console = console.spawn(move || link.serve(&roster, &init))?;
     process.run()?;
     console.join().unwrap_or_else(|_| Err(io::Error::other("the console has panicked")))
 }
@@ -38,7 +45,7 @@ pub fn run(arguments: NodeArguments) -> io::Result<()> {
 /// A node with all that it speaks to.
 struct Process {
     event_loop: EventLoop,
-    own: SocketAddr,
+    roster: Roster,
     node: Box<HostNode>,
     local: Local,
     inbox: Receiver<Request>,
@@ -59,18 +66,16 @@ enum Console {
 
 impl Process {
     fn new(
-        arguments: &NodeArguments,
+        roster: Roster,
+        node: Box<HostNode>,
         event_loop: EventLoop,
-        inbox: Receiver<Request>,
-        outbox: Sender<Outcome>,
+        (inbox, outbox): (Receiver<Request>, Sender<Outcome>),
     ) -> io::Result<Self> {
-        let NodeArguments { init, port, others } = arguments;
-        let all: Vec<u16> = [*port].iter().chain(others).copied().collect();
-        let client = setup::client(&all)?;
+        let client = setup::client(&roster.servers())?;
         Ok(Self {
             event_loop,
-            own: loopback(*port),
-            node: setup::node(*port, others, init)?,
+            roster,
+            node,
             local: Local::new(client),
             inbox,
             outbox,
@@ -90,7 +95,7 @@ impl Process {
                 return Ok(());
             }
             self.poll()?;
-            self.report.update(&self.node, self.now);
+            self.report.update(&self.node, &self.roster, self.now);
             let deadline = self.deadline();
             self.event_loop.wait(deadline)?;
         }
@@ -146,12 +151,12 @@ impl Process {
             let event = self.node.poll(&mut self.outgoing);
             match event.map_err(|error| io::Error::other(error.to_string()))? {
                 Some(Event::Send { to: Destination::Peer(id), datagram }) => {
-                    if let Some(to) = setup::address(id) {
+                    if let Some(to) = self.roster.address(id) {
                         self.event_loop.send(to, datagram);
                     }
                 }
                 Some(Event::Send { to: Destination::Client(to), datagram }) => {
-                    if to == self.own {
+                    if to == self.roster.listen {
                         self.local.receive(to, datagram);
                     } else {
                         self.event_loop.send(to, datagram);
@@ -173,7 +178,7 @@ impl Process {
         while let Some(step) = self.local.poll(&mut self.outgoing) {
             has_spoken = true;
             match step {
-                Step::Send(to, datagram) if to == self.own => {
+                Step::Send(to, datagram) if to == self.roster.listen => {
                     if let Err(error) = self.node.receive(to, datagram) {
                         debug!("our own datagram is dropped: {error:?}");
                     }
@@ -209,9 +214,9 @@ struct Link {
 
 impl Link {
     /// Serves the console. Its end closes the channels, which ends the node.
-    fn serve(self, arguments: &NodeArguments) -> io::Result<()> {
+    fn serve(self, roster: &Roster, init: &BigInt) -> io::Result<()> {
         let ask = |request| self.ask(request);
-        let result = console::serve(arguments, io::stdin().lock(), io::stdout().lock(), ask);
+        let result = console::serve(roster, init, io::stdin().lock(), io::stdout().lock(), ask);
         let Self { requests, outcomes: _, waker } = self;
         drop(requests);
         wake(&waker);
@@ -241,7 +246,7 @@ struct Report {
 }
 
 impl Report {
-    fn update(&mut self, node: &HostNode, now: Ticks) {
+    fn update(&mut self, node: &HostNode, roster: &Roster, now: Ticks) {
         let raft = node.raft();
         let (role, leader) = (raft.role(), raft.leader());
         if self.role != Some(role) {
@@ -257,7 +262,7 @@ impl Report {
         self.leader = leader;
         if self.remind_at.is_some_and(|at| at <= now) {
             self.remind_at = Some(now.plus(REMIND_INTERVAL));
-            remind(node);
+            remind(node, roster);
         }
     }
 
@@ -266,11 +271,11 @@ impl Report {
     }
 }
 
-fn remind(node: &HostNode) {
+fn remind(node: &HostNode, roster: &Roster) {
     let missing = node.raft().peers().filter(|peer| !peer.has_answered);
-    let missing: Vec<String> = missing.map(|peer| peer.member.id.to_string()).collect();
+    let missing: Vec<String> = missing.map(|peer| roster.name(peer.member.id)).collect();
     if node.raft().counters().other_ids > 0 {
-        warn!("a node was started with another list of ports");
+        warn!("a node was started with another list of nodes");
     }
     if missing.is_empty() {
         warn!("all nodes are here, but they have not formed a cluster yet");
