@@ -206,7 +206,7 @@ pub mod wire;
 
 pub use client::{
     Client, ClientCounters, ClientDropped, ClientEvent, ClientOptions, ClientSetupError, Fate,
-    Outcome, RetryError, Server, StartError,
+    Outcome, RetryError, Server, StartError, Ticket,
 };
 pub use configuration::{Configuration, MIN_DATAGRAM, Member, Members};
 pub use log::{Array, Buffers, Entry, EntryKind, LogError, MIN_LOG_BYTES, Memory, Slot};
@@ -218,7 +218,7 @@ pub use raft::{
     ReadId, Reads, Receipt, Received, RecoverError, Saved, Transmit, Violation, Write,
 };
 pub use seal::{Checksum, Seal};
-pub use status::{Counters, PeerStatus, ProgressStatus, RoleName, Status};
+pub use status::{Counters, PeerPage, PeerStatus, ProgressStatus, RoleName, Status};
 pub use storage::{Persisted, Snapshot, Storage, Volatile};
 pub use types::{
     ClientId, ClusterId, EntryId, Epoch, HardState, Incarnation, Index, MemberId, NodeId, Nonce,

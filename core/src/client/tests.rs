@@ -91,6 +91,7 @@ enum Wish {
     Command { session: u64, sequence: u64, command: Vec<u8> },
     Query(Vec<u8>),
     Status,
+    Peers(u8),
 }
 
 fn understand(to: u8, datagram: &[u8]) -> Asked {
@@ -105,6 +106,7 @@ fn understand(to: u8, datagram: &[u8]) -> Asked {
         }
         Want::Query { query } => Wish::Query(query.to_vec()),
         Want::Status => Wish::Status,
+        Want::Peers { first } => Wish::Peers(first),
     };
     let (number, bytes, padding) = (header.number, datagram.len(), padding.len());
     Asked { to, number, route, wish, bytes, padding }

@@ -19,7 +19,7 @@ use crate::harness::{Bench, CLUSTER, ONE, Random, THREE, TWO, at};
 const ROOM: usize = 512;
 
 /// How many messages [`sample`] has.
-pub const SAMPLES: usize = 35;
+pub const SAMPLES: usize = 37;
 
 /// The names of the kinds, by the code that a datagram has for them.
 pub const KINDS: [&str; 14] = [
@@ -105,6 +105,8 @@ pub fn sample(which: usize) -> Message<'static> {
         32 => reply(Answer::Refused(Refusal::TooLarge(1000))),
         33 => Message::Vote(VoteRequest { term: Term(u64::MAX), last: at(u64::MAX, u64::MAX) }),
         34 => reply(Answer::Status(&[1, 2, 3])),
+        35 => request(Want::Peers { first: 255 }),
+        36 => reply(Answer::Peers { first: 2, total: 31, peers: &[1, 2, 3] }),
         _ => panic!("there are {SAMPLES} samples"),
     }
 }
