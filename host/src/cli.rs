@@ -2,8 +2,12 @@
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use log::LevelFilter;
 
+use crate::client::ClientArguments;
+use crate::is_leader::IsLeaderArguments;
 use crate::node::NodeArguments;
+use crate::status::StatusArguments;
 
 /// A Raft cluster over UDP datagrams
 ///
@@ -15,6 +19,10 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub action: Action,
+    /// What is logged on standard error, with the time in UTC: off, error, warn, info, debug or
+    /// trace [default: that of RUST_LOG, or else warn]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log: Option<LevelFilter>,
 }
 
 /// What `coracle` can do.
@@ -38,6 +46,26 @@ pub enum Action {
     /// they are on any machines, and have the ids that they are given.
     #[command(verbatim_doc_comment)]
     Node(NodeArguments),
+    /// Have a cluster do one command
+    ///
+    /// One of: add N, sub N, mul N, get, set KEY VALUE, get KEY, del KEY, and two integers, which
+    /// are added up as an entry of the log. Any node may be asked; the leader is found.
+    ///
+    /// Exit status: 0 when it was done. 1 when it was not and will not be, when no node has taken
+    /// it, and for wrong usage: nothing happened. 3 when the outcome is unknown: it may have been
+    /// done, or may still be. Then a token is printed, and `coracle client --retry TOKEN` goes on
+    /// with the command in its session, where it takes effect once.
+    Client(ClientArguments),
+    /// Say whether a node of a file leads: True or False
+    ///
+    /// Exit status: 0 with an answer, 1 without one.
+    #[command(name = "is-leader")]
+    IsLeader(IsLeaderArguments),
+    /// Show how a node is
+    ///
+    /// Its role and term, its log, how far a leader knows each follower to be, and everything that
+    /// it counts. Exit status: 0 with an answer, 1 without one.
+    Status(StatusArguments),
 }
 
 /// `coracle cluster`.
@@ -62,6 +90,22 @@ pub struct ClusterArguments {
     pub base_port: u16,
 }
 
+impl Cli {
+    /// Reads the command line, or ends the program: with status 1 for a client that is used wrongly,
+    /// as its users are used to, and with 2 for everybody else.
+    pub fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            let is_client = std::env::args_os().nth(1).is_some_and(|verb| verb == "client");
+            if !is_client || !error.use_stderr() {
+                error.exit();
+            }
+            // Without standard error there is nobody to tell.
+            let _printed = error.print();
+            std::process::exit(1)
+        })
+    }
+}
+
 /// Ends the program as clap does when the arguments of a subcommand make no sense.
 pub fn refuse(subcommand: &str, why: String) -> ! {
     let mut command = Cli::command();
@@ -75,9 +119,9 @@ pub const MAX_NODES: usize = MAX_NODES_U8 as usize;
 const MAX_NODES_U8: u8 = 32;
 
 const AFTER_HELP: &str = "\
-Set RUST_LOG to error, warn (the default), info or debug for the log on standard error.
-Exit status: 0 when all went well, 1 after a failure, 2 for wrong usage, 130 for a cluster that a
-signal ended.";
+Exit status: 0 when all went well, 1 after a failure, 2 for wrong usage, 3 for a client's command
+whose outcome is unknown, 130 for a cluster that a signal ended. A client that is used wrongly also
+ends with 1.";
 
 #[cfg(test)]
 mod tests {

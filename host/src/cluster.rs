@@ -74,9 +74,7 @@ fn spawn(port: u16, ports: &[u16]) -> io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["node", "--my_port", &port.to_string(), "--other_ports"]).args(others);
     command.stdin(Stdio::piped()).stdout(Stdio::null());
-    if std::env::var_os("RUST_LOG").is_none() {
-        command.env("RUST_LOG", "error");
-    }
+    command.args(["--log", log::max_level().as_str()]);
     command.spawn()
 }
 

@@ -79,7 +79,7 @@ impl EventLoop {
         let mut timeout = self.readable.then_some(Duration::ZERO);
         match deadline {
             Some(deadline) if deadline <= now => timeout = Some(Duration::ZERO),
-            Some(deadline) => self.timer.arm(deadline, now)?,
+            Some(deadline) => timeout = timeout.or(self.timer.arm(deadline, now)?),
             None => {}
         }
         match self.poll.poll(&mut self.events, timeout) {

@@ -1,6 +1,7 @@
 //! `coracle node`: one member of a cluster, and its console.
 
 mod arguments;
+mod journal;
 
 pub use arguments::NodeArguments;
 
@@ -11,16 +12,17 @@ use std::thread;
 use std::time::Duration;
 
 use coracle::wire::is_reply;
-use coracle::{Destination, Event, NodeId, RoleName, Ticks, Timing};
+use coracle::{Destination, Event, Ticks, Timing};
 use log::{debug, info, warn};
 use mio::Waker;
 use num_bigint::BigInt;
 
 use crate::console::{self, Outcome, Request};
 use crate::event_loop::{EventLoop, bind};
-use crate::local::{Local, Step};
+use crate::local::{Local, Step, Taken};
 use crate::roster::Roster;
 use crate::setup::{self, DATAGRAM_BYTES, HostNode};
+use journal::Journal;
 
 /// Runs a node until its console ends.
 ///
@@ -31,6 +33,7 @@ pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
     let roster = arguments.roster()?;
     let init = arguments.init.clone();
     let event_loop = EventLoop::new(bind(roster.listen, BIND_PATIENCE)?)?;
+    info!("Node {} started on port {}", roster.id, roster.listen.port());
     let (requests, inbox) = sync_channel(1);
     let (outbox, outcomes) = channel();
     let node = setup::node(&roster, timing, &init)?;
@@ -54,7 +57,7 @@ struct Process {
     now: Ticks,
     incoming: Box<[u8]>,
     outgoing: Box<[u8]>,
-    report: Report,
+    journal: Journal,
 }
 
 /// Whether the loop goes round again.
@@ -82,7 +85,7 @@ impl Process {
             now: Ticks(0),
             incoming: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
             outgoing: vec![0; usize::from(DATAGRAM_BYTES)].into_boxed_slice(),
-            report: Report::default(),
+            journal: Journal::default(),
         })
     }
 
@@ -95,7 +98,7 @@ impl Process {
                 return Ok(());
             }
             self.poll()?;
-            self.report.update(&self.node, &self.roster, self.now);
+            self.journal.update(&self.node, &self.roster, self.now);
             let deadline = self.deadline();
             self.event_loop.wait(deadline)?;
         }
@@ -113,9 +116,11 @@ impl Process {
         for _ in 0..MOST_AT_ONCE {
             let Some((length, from)) = self.event_loop.receive(&mut self.incoming) else { return };
             let datagram = self.incoming.get(..length).unwrap_or_default();
-            if is_reply(datagram) {
-                self.local.receive(from, datagram);
-            } else if let Err(error) = self.node.receive(from, datagram) {
+            // What only looks like a reply is for the node to count.
+            if is_reply(datagram) && self.local.receive(from, datagram) == Taken::Read {
+                continue;
+            }
+            if let Err(error) = self.node.receive(from, datagram) {
                 debug!("a datagram from {from} is dropped: {error:?}");
             }
         }
@@ -201,7 +206,7 @@ impl Process {
 
     fn deadline(&self) -> Option<Ticks> {
         let node = self.node.next_timeout().map(|span| self.now.plus(span));
-        node.into_iter().chain(self.local.deadline()).chain(self.report.deadline()).min()
+        node.into_iter().chain(self.local.deadline()).chain(self.journal.deadline()).min()
     }
 }
 
@@ -236,63 +241,14 @@ fn wake(waker: &Waker) {
     }
 }
 
-/// What is said about the node in the log.
-#[derive(Default)]
-struct Report {
-    role: Option<RoleName>,
-    leader: Option<NodeId>,
-    /// When to say next whom a blank node waits for.
-    remind_at: Option<Ticks>,
-}
-
-impl Report {
-    fn update(&mut self, node: &HostNode, roster: &Roster, now: Ticks) {
-        let raft = node.raft();
-        let (role, leader) = (raft.role(), raft.leader());
-        if self.role != Some(role) {
-            info!("node {} is {role} in term {}", raft.member().id, raft.term());
-            self.role = Some(role);
-            self.remind_at = (role == RoleName::Blank).then(|| now.plus(REMIND_INTERVAL));
-        }
-        if self.leader != leader
-            && let Some(leader) = leader
-        {
-            info!("node {} follows node {leader} in term {}", raft.member().id, raft.term());
-        }
-        self.leader = leader;
-        if self.remind_at.is_some_and(|at| at <= now) {
-            self.remind_at = Some(now.plus(REMIND_INTERVAL));
-            remind(node, roster);
-        }
-    }
-
-    const fn deadline(&self) -> Option<Ticks> {
-        self.remind_at
-    }
-}
-
-fn remind(node: &HostNode, roster: &Roster) {
-    let missing = node.raft().peers().filter(|peer| !peer.has_answered);
-    let missing: Vec<String> = missing.map(|peer| roster.name(peer.member.id)).collect();
-    if node.raft().counters().other_ids > 0 {
-        warn!("a node was started with another list of nodes");
-    }
-    if missing.is_empty() {
-        warn!("all nodes are here, but they have not formed a cluster yet");
-    } else {
-        warn!("waiting for {}: the cluster begins when all nodes are here", missing.join(" "));
-    }
-}
-
 const BIND_PATIENCE: Duration = Duration::from_secs(5);
-const REMIND_INTERVAL: Ticks = Ticks(2_000_000);
 const MOST_AT_ONCE: usize = 1024;
 
 #[cfg(test)]
 mod tests {
     use coracle::message::{Answer, BootReply, Message, Reply};
     use coracle::wire::{ClientRoute, Header, Route, encode};
-    use coracle::{ClientId, ClusterId, Epoch};
+    use coracle::{ClientId, ClusterId, Epoch, NodeId};
 
     use super::*;
     use crate::seal::FastChecksum;

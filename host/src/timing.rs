@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
 use coracle::{Ticks, Timing};
@@ -65,6 +66,12 @@ pub struct SpanRange {
     pub max: Span,
 }
 
+impl From<Span> for Duration {
+    fn from(span: Span) -> Self {
+        Self::from_micros(span.0)
+    }
+}
+
 impl FromStr for Span {
     type Err = String;
 
@@ -112,11 +119,11 @@ impl fmt::Display for Span {
         };
         let (whole, part) = (self.0 / size, self.0 % size);
         if part == 0 {
-            return write!(f, "{whole}{unit}");
+            return f.pad(&format!("{whole}{unit}"));
         }
         let width = size.ilog10() as usize;
         let part = format!("{part:0width$}");
-        write!(f, "{whole}.{}{unit}", part.trim_end_matches('0'))
+        f.pad(&format!("{whole}.{}{unit}", part.trim_end_matches('0')))
     }
 }
 

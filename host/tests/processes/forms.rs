@@ -1,32 +1,9 @@
 //! The three ways to say which nodes a cluster has.
 
-use std::fs;
-use std::path::PathBuf;
-
 use crate::process::{Process, free_ports};
+use crate::scratch::Scratch;
 
 const PROMPT: &str = "* Enter a command: ";
-
-/// A file that goes away with its guard.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("coracle-{}-{name}", std::process::id()));
-        fs::write(&path, text).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        fs::remove_file(&self.0).unwrap();
-    }
-}
 
 /// A node of a cluster of these, by name.
 fn by_name(nodes: &[(u32, String)], place: usize, more: &[&str]) -> Process {
