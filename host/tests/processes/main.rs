@@ -2,6 +2,7 @@
 
 mod client;
 mod cluster;
+mod examples;
 mod forms;
 mod is_leader;
 mod logs;
