@@ -6,16 +6,18 @@ mod event;
 mod operation;
 mod options;
 mod request;
+mod ticket;
 
 pub use event::{ClientCounters, ClientDropped, ClientEvent, Fate, Outcome};
 pub use options::{ClientOptions, ClientSetupError, RetryError, Server, StartError};
+pub use ticket::Ticket;
 
 use heapless::Vec;
 use rand_core::Rng;
 
 use crate::message::Refusal;
 use crate::seal::Seal;
-use crate::status::{Status, count};
+use crate::status::{PeerPage, Status, count};
 use crate::types::{ClientId, EntryId, Epoch, Index, NodeId, SessionId, Ticks};
 
 /// A client, as a state machine without I/O.
@@ -99,6 +101,8 @@ enum Kind {
     Query,
     /// Of this server, or of any.
     Status(Option<usize>),
+    /// Of this server, or of any: how it sees the others, but for the first so many.
+    Peers(Option<usize>, u8),
 }
 
 /// What an operation waits for.
@@ -126,6 +130,7 @@ enum Ending {
     Applied(EntryId),
     Answered(Index),
     Status,
+    Peers { first: u8, total: u8 },
     Refused { refusal: Refusal, fate: Fate },
     SessionExpired,
     AnswerTooLong(usize),
@@ -294,6 +299,12 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
                 Some(status) => Outcome::Status(status),
                 None => Outcome::AnswerTooLong { bytes: self.length },
             },
+            Ending::Peers { first, total } => {
+                match self.copy_out(buffer).and_then(PeerPage::parse) {
+                    Some(peers) => Outcome::Peers { first, total, peers },
+                    None => Outcome::AnswerTooLong { bytes: self.length },
+                }
+            }
             Ending::Refused { refusal, fate } => Outcome::Refused { refusal, fate },
             Ending::SessionExpired => Outcome::SessionExpired,
             Ending::AnswerTooLong(bytes) => Outcome::AnswerTooLong { bytes },
@@ -315,8 +326,8 @@ impl Active {
 
     const fn is_free_to_move(&self) -> bool {
         match self.kind {
-            Kind::Command | Kind::Query | Kind::Status(None) => true,
-            Kind::Status(Some(_)) => false,
+            Kind::Command | Kind::Query | Kind::Status(None) | Kind::Peers(None, _) => true,
+            Kind::Status(Some(_)) | Kind::Peers(Some(_), _) => false,
         }
     }
 }

@@ -183,8 +183,8 @@ pub const MIN_DATAGRAM: u16 = 256;
 /// A member whose log is small states a smaller datagram, but never below this, in bytes.
 pub(crate) const MIN_STATED_DATAGRAM: u16 = 128;
 
-/// Members in their encoded form, checked: by ascending id and incarnation, nothing zero, and a
-/// voter in each half.
+/// Members in their encoded form, checked: by ascending id and incarnation, no incarnation zero,
+/// and a voter in each half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Members<'a>(&'a [u8]);
@@ -199,8 +199,7 @@ impl<'a> Members<'a> {
         // The rest gets shorter each time.
         while !rest.is_empty() {
             let (Member { member, datagram, part, address: _ }, after) = decode_member(rest)?;
-            let is_sound =
-                member.id.0 != 0 && member.incarnation.0 != 0 && datagram >= MIN_STATED_DATAGRAM;
+            let is_sound = member.incarnation.0 != 0 && datagram >= MIN_STATED_DATAGRAM;
             if member <= below || !is_sound {
                 return None;
             }

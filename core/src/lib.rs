@@ -207,7 +207,7 @@ pub mod wire;
 
 pub use client::{
     Client, ClientCounters, ClientDropped, ClientEvent, ClientOptions, ClientSetupError, Fate,
-    Outcome, RetryError, Server, StartError,
+    Outcome, RetryError, Server, StartError, Ticket,
 };
 pub use configuration::{
     Address, Configuration, MIN_DATAGRAM, Member, Members, Part, encode_members,
@@ -223,7 +223,7 @@ pub use raft::{
 };
 pub use seal::{Checksum, Seal};
 pub use snapshot::{Contents, Head, Snapshot, SnapshotName, Summary};
-pub use status::{Counters, PeerStatus, ProgressStatus, RoleName, Status};
+pub use status::{Counters, PeerPage, PeerStatus, ProgressStatus, RoleName, Status};
 pub use storage::{Persisted, Place, Saving, Staging, Storage, Volatile, VolatileSnapshots};
 pub use types::{
     ClientId, ClusterId, EntryId, Epoch, HardState, Incarnation, Index, MemberId, NodeId, Nonce,

@@ -314,6 +314,11 @@ pub enum Want<'a> {
     },
     /// How the node itself is; answered at once, from what it knows.
     Status,
+    /// How it sees the others, in pages: as many as fit the question, by ascending id.
+    Peers {
+        /// How many of them to pass over.
+        first: u8,
+    },
 }
 
 /// What came of a client's request.
@@ -365,6 +370,16 @@ pub enum Answer<'a> {
     SessionExpired,
     /// It will never be done. Nothing happened.
     Refused(Refusal),
+    /// How the node sees the others: a page of them.
+    Peers {
+        /// How many were passed over.
+        first: u8,
+        /// How many there are in all.
+        total: u8,
+        /// The bytes of a [`PeerPage`](crate::PeerPage).
+        #[serde(with = "crate::wire::bytes")]
+        peers: &'a [u8],
+    },
 }
 
 /// Why a request is refused for good. Nothing happened.

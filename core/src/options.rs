@@ -78,9 +78,6 @@ impl Options {
 
     pub(crate) fn check(&self, others: &[NodeId], capacity: usize) -> Result<(), SetupError> {
         let Timing { heartbeat, election_min, election_max, retransmit_min } = self.timing;
-        if self.id.0 == 0 || others.iter().any(|id| id.0 == 0) {
-            return Err(SetupError::ZeroId);
-        }
         let twice =
             |(at, id): (usize, &NodeId)| others.iter().skip(at + 1).any(|other| other == id);
         if others.contains(&self.id) || others.iter().enumerate().any(twice) {
@@ -118,8 +115,6 @@ pub const MAX_MEMBERS: usize = 32;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SetupError {
-    /// Zero is not a node.
-    ZeroId,
     /// Two members have the same id.
     DuplicateId,
     /// There are more members than the capacity in the type, or that is above [`MAX_MEMBERS`].
@@ -148,7 +143,6 @@ pub enum SetupError {
 impl core::fmt::Display for SetupError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::ZeroId => f.write_str("0 is not a node id"),
             Self::DuplicateId => f.write_str("two members have the same id"),
             Self::TooManyMembers { capacity } => {
                 write!(f, "there are more than {capacity} members")

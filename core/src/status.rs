@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::options::MAX_MEMBERS;
 use crate::types::{EntryId, Epoch, Index, MemberId, NodeId, Term, Ticks};
 use crate::wire::body::derived;
 
@@ -81,7 +82,7 @@ impl Status {
 }
 
 /// How a leader sees a follower, and any node another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PeerStatus {
     /// Who it is; the incarnation is zero while unknown.
@@ -92,8 +93,41 @@ pub struct PeerStatus {
     pub progress: Option<ProgressStatus>,
 }
 
-/// How far a leader knows a follower to be.
+/// Some of what a node says of the others: several [`PeerStatus`], one encoded behind the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PeerPage<'a>(&'a [u8]);
+
+impl<'a> PeerPage<'a> {
+    /// Reads a page. `None` if its bytes are not the one encoding of at most [`MAX_MEMBERS`] peers.
+    #[must_use]
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let mut rest = bytes;
+        for _ in 0..MAX_MEMBERS {
+            if rest.is_empty() {
+                break;
+            }
+            let (_, behind) = postcard::take_from_bytes::<PeerStatus>(rest).ok()?;
+            let length = rest.len().checked_sub(behind.len())?;
+            let _peer: PeerStatus = derived(rest.get(..length)?)?;
+            rest = behind;
+        }
+        rest.is_empty().then_some(Self(bytes))
+    }
+
+    /// The peers, by ascending id.
+    pub fn iter(self) -> impl Iterator<Item = PeerStatus> + 'a {
+        let mut rest = self.0;
+        core::iter::from_fn(move || {
+            let (peer, behind) = postcard::take_from_bytes(rest).ok()?;
+            rest = behind;
+            Some(peer)
+        })
+    }
+}
+
+/// How far a leader knows a follower to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ProgressStatus {
     /// Its log equals ours up to here, durably.

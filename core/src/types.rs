@@ -56,7 +56,7 @@ quantity! {
 }
 
 quantity! {
-    /// Which member of the cluster, as its operator names it. Zero is not a node.
+    /// Which member of the cluster, as its operator names it: any number.
     NodeId(u32)
 }
 

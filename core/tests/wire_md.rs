@@ -9,7 +9,7 @@ use coracle::wire::{
 };
 use coracle::{
     Array, Checksum, ClientId, ClusterId, Epoch, Incarnation, Index, MemberId, Members, NodeId,
-    Options, Raft, Seal, Status, Ticks, Timing,
+    Options, PeerPage, Raft, Seal, Status, Ticks, Timing,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -105,7 +105,7 @@ fn every_variant_occurs() {
     let text: String = vectors().into_iter().map(|vector| vector.meaning + "\n").collect();
     let variants = "Blank In OtherIds Matched Mismatch Stale Open Command Query Status Opened \
         Applied Answered NotLeader(Some NotLeader(None Busy Unknown SessionExpired Malformed \
-        TooLarge AnswerLongerThanRequest";
+        TooLarge AnswerLongerThanRequest Peers";
     for variant in variants.split_whitespace() {
         assert!(text.contains(variant), "{variant} does not occur");
     }
@@ -452,6 +452,10 @@ fn the_bodies_are_postcard() {
                 if let coracle::message::Answer::Status(status) = reply.answer {
                     assert!(Status::decode(status).is_some(), "{status:?}");
                 }
+                if let coracle::message::Answer::Peers { peers, total, .. } = reply.answer {
+                    let page = PeerPage::parse(peers).expect("a page");
+                    assert_eq!(page.iter().count(), usize::from(total));
+                }
                 compared -= 1;
             }
             // Derived in the library itself.
@@ -557,7 +561,8 @@ fn members_are_well_formed_or_not_taken() {
     let parses = |members: &[Vec<u8>]| Members::parse(&members.concat()).is_some();
     assert!(parses(&[member(1, 1, 128), member(2, 1, u16::MAX)]));
     assert!(!parses(&[]));
-    assert!(!parses(&[member(0, 1, 128)]));
+    assert!(parses(&[member(0, 1, 128), member(1, 1, 128)]));
+    assert!(!parses(&[member(0, 1, 128), member(0, 2, 128)]));
     assert!(!parses(&[member(1, 0, 128)]));
     assert!(!parses(&[member(1, 1, 127)]));
     assert!(!parses(&[member(2, 1, 128), member(1, 1, 128)]));

@@ -2,9 +2,12 @@
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use num_bigint::BigInt;
+use log::LevelFilter;
 
-use crate::commands;
+use crate::client::ClientArguments;
+use crate::is_leader::IsLeaderArguments;
+use crate::node::NodeArguments;
+use crate::status::StatusArguments;
 
 /// A Raft cluster over UDP datagrams
 ///
@@ -16,6 +19,10 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub action: Action,
+    /// What is logged on standard error, with the time in UTC: off, error, warn, info, debug or
+    /// trace [default: that of RUST_LOG, or else warn]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log: Option<LevelFilter>,
 }
 
 /// What `coracle` can do.
@@ -23,65 +30,43 @@ pub struct Cli {
 pub enum Action {
     /// Start a cluster of nodes on this machine, and a prompt to it
     ///
-    /// The prompt takes add N, sub N, mul N, get, set KEY VALUE, get KEY, status, help and quit,
-    /// typed or from a pipe. The nodes end with it.
+    /// The prompt takes commands such as add 5, set KEY VALUE, get and status, and makes faults with
+    /// kill, restart, pause, resume, partition, loss and heal, typed or from a pipe; help lists all.
+    /// The nodes end with it.
     Cluster(ClusterArguments),
     /// Run one node, with commands for its integer on standard input
     ///
     /// Takes add N, sub N, mul N and get, one a line; an empty line or the end of input ends the
-    /// node. The other nodes run on this machine too. Nothing is stored.
+    /// node. Nothing is stored. There are three ways to say which nodes there are:
+    ///
+    ///   coracle node -m 8001 -o 8002 8003
+    ///   coracle node --id 1 --listen HOST:PORT --peer 2=HOST:PORT --peer 3=HOST:PORT
+    ///   coracle node --config FILE 0
+    ///
+    /// In the first, all are on this machine, and a node's port is its id. In the second and third
+    /// they are on any machines, and have the ids that they are given.
+    #[command(verbatim_doc_comment)]
     Node(NodeArguments),
-}
-
-/// `coracle node`.
-#[derive(Args)]
-pub struct NodeArguments {
-    /// The integer that this node starts from; the other nodes may have others
-    #[arg(
-        short = 'i',
-        long = "init_value",
-        value_name = "INIT",
-        default_value = "0",
-        allow_negative_numbers = true,
-        value_parser = commands::parse_init
-    )]
-    pub init: BigInt,
-    /// The UDP port of this node, which is also its id
-    #[arg(
-        short = 'm',
-        long = "my_port",
-        value_name = "PORT",
-        value_parser = clap::value_parser!(u16).range(1..)
-    )]
-    pub port: u16,
-    /// The UDP ports of all other nodes; with none, the node is a cluster by itself
-    #[arg(
-        short = 'o',
-        long = "other_ports",
-        value_name = "PORT",
-        required = true,
-        num_args = 0..,
-        value_parser = clap::value_parser!(u16).range(1..)
-    )]
-    pub others: Vec<u16>,
-}
-
-impl NodeArguments {
-    /// Says what is wrong with the arguments taken together.
-    pub fn check(&self) -> Result<(), String> {
-        let Self { init: _, port, others } = self;
-        if others.contains(port) {
-            return Err(format!("port {port} is this node's own, so no other node can have it"));
-        }
-        let is_repeated = |(at, port): (usize, &u16)| others[..at].contains(port);
-        if let Some((_, port)) = others.iter().enumerate().find(|&other| is_repeated(other)) {
-            return Err(format!("port {port} is given twice"));
-        }
-        if others.len() >= MAX_NODES {
-            return Err(format!("a cluster has at most {MAX_NODES} nodes"));
-        }
-        Ok(())
-    }
+    /// Have a cluster do one command
+    ///
+    /// One of: add N, sub N, mul N, get, set KEY VALUE, get KEY, del KEY, and two integers, which
+    /// are added up as an entry of the log. Any node may be asked; the leader is found.
+    ///
+    /// Exit status: 0 when it was done. 1 when it was not and will not be, when no node has taken
+    /// it, and for wrong usage: nothing happened. 3 when the outcome is unknown: it may have been
+    /// done, or may still be. Then a token is printed, and `coracle client --retry TOKEN` goes on
+    /// with the command in its session, where it takes effect once.
+    Client(ClientArguments),
+    /// Say whether a node of a file leads: True or False
+    ///
+    /// Exit status: 0 with an answer, 1 without one.
+    #[command(name = "is-leader")]
+    IsLeader(IsLeaderArguments),
+    /// Show how a node is
+    ///
+    /// Its role and term, its log, how far a leader knows each follower to be, and everything that
+    /// it counts. Exit status: 0 with an answer, 1 without one.
+    Status(StatusArguments),
 }
 
 /// `coracle cluster`.
@@ -106,6 +91,22 @@ pub struct ClusterArguments {
     pub base_port: u16,
 }
 
+impl Cli {
+    /// Reads the command line, or ends the program: with status 1 for a client that is used wrongly,
+    /// as its users are used to, and with 2 for everybody else.
+    pub fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            let is_client = std::env::args_os().nth(1).is_some_and(|verb| verb == "client");
+            if !is_client || !error.use_stderr() {
+                error.exit();
+            }
+            // Without standard error there is nobody to tell.
+            let _printed = error.print();
+            std::process::exit(1)
+        })
+    }
+}
+
 /// Ends the program as clap does when the arguments of a subcommand make no sense.
 pub fn refuse(subcommand: &str, why: String) -> ! {
     let mut command = Cli::command();
@@ -119,73 +120,16 @@ pub const MAX_NODES: usize = MAX_NODES_U8 as usize;
 const MAX_NODES_U8: u8 = 32;
 
 const AFTER_HELP: &str = "\
-Set RUST_LOG to error, warn (the default), info or debug for the log on standard error.
-Exit status: 0 when all went well, 1 after a failure, 2 for wrong usage, 130 for a cluster that a
-signal ended.";
+Exit status: 0 when all went well, 1 after a failure, 2 for wrong usage, 3 for a client's command
+whose outcome is unknown, 130 for a cluster that a signal ended. A client that is used wrongly also
+ends with 1.";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn node(line: &str) -> Result<NodeArguments, clap::Error> {
-        let cli = Cli::try_parse_from(["coracle", "node"].into_iter().chain(line.split(' ')))?;
-        match cli.action {
-            Action::Node(arguments) => Ok(arguments),
-            Action::Cluster(_) => panic!("not a node"),
-        }
-    }
-
     #[test]
     fn the_command_line_is_of_one_piece() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_node_takes_short_and_long_names() {
-        for line in [
-            "-i 4 -m 8001 -o 8002 8003",
-            "--init_value 4 --my_port 8001 --other_ports 8002 8003",
-            "-o 8002 8003 -m 8001 --init_value=4",
-        ] {
-            let arguments = node(line).unwrap();
-            assert_eq!(arguments.init, BigInt::from(4), "{line}");
-            assert_eq!(arguments.port, 8001, "{line}");
-            assert_eq!(arguments.others, [8002, 8003], "{line}");
-        }
-    }
-
-    #[test]
-    fn the_initial_value_may_be_missing_negative_or_large() {
-        assert_eq!(node("-m 8001 -o 8002").unwrap().init, BigInt::ZERO);
-        assert_eq!(node("-i -5 -m 8001 -o 8002").unwrap().init, BigInt::from(-5));
-        assert_eq!(node("--init_value -5 -m 8001 -o 8002").unwrap().init, BigInt::from(-5));
-        let digits = "7".repeat(2000);
-        let large = node(&format!("-i -{digits} -m 8001 -o 8002")).unwrap().init;
-        assert_eq!(large.to_string(), format!("-{digits}"));
-    }
-
-    #[test]
-    fn wrong_arguments_are_wrong_usage() {
-        for (line, kind) in [
-            ("-i 4 -m 8001", ErrorKind::MissingRequiredArgument),
-            ("-o 8001", ErrorKind::MissingRequiredArgument),
-            ("-i four -m 8001 -o 8002", ErrorKind::ValueValidation),
-            ("-i -m 8001 -o 8002", ErrorKind::InvalidValue),
-            ("-m 80010 -o 8002", ErrorKind::ValueValidation),
-            ("-m 0 -o 8002", ErrorKind::ValueValidation),
-            ("-m 8001 -o 8002 --unknown", ErrorKind::UnknownArgument),
-        ] {
-            let error = node(line).err().map(|error| error.kind());
-            assert_eq!(error, Some(kind), "{line}");
-        }
-    }
-
-    #[test]
-    fn ports_must_differ() {
-        assert!(node("-m 8001 -o 8002 8003").unwrap().check().is_ok());
-        assert!(node("-m 8001 -o 8002 8001").unwrap().check().is_err());
-        assert!(node("-m 8001 -o 8002 8002").unwrap().check().is_err());
-        let others: Vec<String> = (1..=32).map(|port| port.to_string()).collect();
-        assert!(node(&format!("-m 8001 -o {}", others.join(" "))).unwrap().check().is_err());
     }
 }

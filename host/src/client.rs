@@ -1,15 +1,24 @@
 //! A client that waits for its answers: the core's client with a socket and a clock.
 
+mod command;
+mod token;
+
+pub use command::{ClientArguments, run};
+
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use coracle::message::Refusal;
-use coracle::{ClientEvent, EntryId, Fate, Outcome, StartError, Status, Ticks};
+use coracle::{
+    ClientEvent, EntryId, Fate, NodeId, Outcome, PeerStatus, Server, StartError, Status, Ticket,
+    Ticks,
+};
 use coracle_machines::{Answer, Query, Response};
 use log::debug;
 
+use crate::cli::MAX_NODES;
 use crate::commands::{Encoded, decode};
 use crate::setup::{self, DATAGRAM_BYTES, HostClient};
 
@@ -22,6 +31,19 @@ pub struct Session {
     clock: Ticks,
     outgoing: Box<[u8]>,
     incoming: Box<[u8]>,
+    limits: Limits,
+    /// Who answered last.
+    answered_by: Option<NodeId>,
+    /// Whether anybody said anything about the last operation.
+    has_heard: bool,
+}
+
+/// How long operations may take.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    read: Duration,
+    write: Duration,
+    status: Duration,
 }
 
 /// Why an operation failed. The two kinds are never mixed.
@@ -31,6 +53,15 @@ pub enum Failure {
     Refused(String),
     /// It was sent. Whether it took effect is not known.
     Unknown(String),
+}
+
+impl Failure {
+    /// The reason alone.
+    pub fn why(self) -> String {
+        match self {
+            Self::Refused(why) | Self::Unknown(why) => why,
+        }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -43,21 +74,29 @@ impl fmt::Display for Failure {
 }
 
 impl Session {
-    /// A session with the nodes on these ports of this machine; nothing is sent yet.
+    /// A session with these servers; nothing is sent yet.
     ///
     /// # Errors
-    /// When there is no socket, or no node is named.
-    pub fn new(ports: &[u16]) -> io::Result<Self> {
-        let client = setup::client(ports)?;
+    /// When there is no socket, or no server is named.
+    pub fn new(servers: &[Server<SocketAddr>]) -> io::Result<Self> {
+        let client = setup::client(servers)?;
         let buffer = || vec![0; usize::from(DATAGRAM_BYTES)].into_boxed_slice();
         Ok(Self {
             client,
-            socket: UdpSocket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?,
+            socket: UdpSocket::bind(source(servers))?,
             started: Instant::now(),
             clock: Ticks(0),
             outgoing: buffer(),
             incoming: buffer(),
+            limits: Limits { read: READ_LIMIT, write: WRITE_LIMIT, status: STATUS_LIMIT },
+            answered_by: None,
+            has_heard: false,
         })
+    }
+
+    /// Lets every operation take so long.
+    pub const fn limit(&mut self, limit: Duration) {
+        self.limits = Limits { read: limit, write: limit, status: limit };
     }
 
     /// Has a command committed and applied, once.
@@ -66,7 +105,7 @@ impl Session {
     /// Unless it is known to have been applied.
     pub fn change(&mut self, command: &Encoded) -> Result<(EntryId, Response), Failure> {
         self.client.command(&command.0).map_err(not_started)?;
-        self.finish(WRITE_LIMIT, applied)
+        self.finish(self.limits.write, applied)
     }
 
     /// Asks again for the command whose outcome is unknown, in the same session: if it has taken
@@ -77,7 +116,52 @@ impl Session {
     pub fn retry(&mut self) -> Result<(EntryId, Response), Failure> {
         let nothing = |_| Failure::Refused("there is no command to retry".to_owned());
         self.client.retry().map_err(nothing)?;
-        self.finish(WRITE_LIMIT, applied)
+        self.finish(self.limits.write, applied)
+    }
+
+    /// Goes on with the command of a ticket, in the session that it names, and gives the command
+    /// back. If it has taken effect, it does not take effect again.
+    ///
+    /// # Errors
+    /// As [`Session::change`].
+    pub fn resume(&mut self, ticket: &[u8]) -> Result<(Vec<u8>, (EntryId, Response)), Failure> {
+        let none = || Failure::Refused("this is no token".to_owned());
+        let ticket = Ticket::decode(ticket).ok_or_else(none)?;
+        self.client.resume(&ticket).map_err(not_started)?;
+        let applied = self.finish(self.limits.write, applied)?;
+        Ok((ticket.command().to_vec(), applied))
+    }
+
+    /// What another process needs to go on with the command whose outcome is unknown, if there is
+    /// one.
+    pub fn token(&self) -> Option<String> {
+        self.client.ticket().and_then(|ticket| token::encode(&ticket))
+    }
+
+    /// Who answered last.
+    pub const fn answered_by(&self) -> Option<NodeId> {
+        self.answered_by
+    }
+
+    /// Who leads now, if anybody knows: whoever answered last is asked first.
+    pub fn leader(&mut self) -> Option<NodeId> {
+        let servers = self.client.servers();
+        let answered = servers.iter().position(|server| server.id == self.answered_by);
+        let places = (0..servers.len()).filter(|place| Some(*place) != answered);
+        let places: Vec<usize> = answered.into_iter().chain(places).collect();
+        let limits = self.limits;
+        self.limits.status = STATUS_LIMIT;
+        let leader = places.into_iter().find_map(|place| self.status(place).ok()?.leader);
+        self.limits = limits;
+        leader
+    }
+
+    /// A leader that the last operation could not reach, since it is none of the servers. Nobody is
+    /// asked unless somebody had something to say, and nothing is said unless all servers are known.
+    pub fn leader_elsewhere(&mut self) -> Option<NodeId> {
+        let leader = if self.has_heard { self.leader() } else { None }?;
+        let is_other = |server: &Server<_>| server.id.is_some_and(|id| id != leader);
+        self.client.servers().iter().all(is_other).then_some(leader)
     }
 
     /// Reads the newest state, and takes what is needed from the answer.
@@ -94,7 +178,7 @@ impl Session {
             .map_err(|error| Failure::Refused(format!("the query cannot be sent: {error}")))?;
         loop {
             self.client.query(bytes).map_err(not_started)?;
-            let answer = self.finish(READ_LIMIT, |outcome| answered(outcome, &take))?;
+            let answer = self.finish(self.limits.read, |outcome| answered(outcome, &take))?;
             if let Some(answer) = answer {
                 return Ok(answer);
             }
@@ -106,8 +190,46 @@ impl Session {
     /// # Errors
     /// When it does not answer.
     pub fn status(&mut self, place: usize) -> Result<Status, Failure> {
-        self.client.status(Some(place)).map_err(not_started)?;
-        self.finish(STATUS_LIMIT, |outcome| match outcome {
+        self.status_of(Some(place))
+    }
+
+    /// Asks whichever node answers how it is.
+    ///
+    /// # Errors
+    /// When none does.
+    pub fn status_of_any(&mut self) -> Result<Status, Failure> {
+        self.status_of(None)
+    }
+
+    /// Asks the node that answered last how it sees the others.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn peers(&mut self) -> Result<Vec<PeerStatus>, Failure> {
+        let servers = self.client.servers();
+        let place = servers.iter().position(|server| server.id == self.answered_by);
+        let mut known = Vec::with_capacity(MAX_NODES);
+        // Each page has one at least, so there is an end even if nodes come and go.
+        for _ in 0..MAX_NODES {
+            let first = u8::try_from(known.len()).unwrap_or(u8::MAX);
+            self.client.peers(place, first).map_err(not_started)?;
+            let total = self.finish(self.limits.status, |outcome| match outcome {
+                Outcome::Peers { total, peers, .. } => {
+                    known.extend(peers.iter());
+                    Ok(total)
+                }
+                other => Err(ended(&other)),
+            })?;
+            if known.len() >= usize::from(total) {
+                break;
+            }
+        }
+        Ok(known)
+    }
+
+    fn status_of(&mut self, place: Option<usize>) -> Result<Status, Failure> {
+        self.client.status(place).map_err(not_started)?;
+        self.finish(self.limits.status, |outcome| match outcome {
             Outcome::Status(status) => Ok(status),
             other => Err(ended(&other)),
         })
@@ -120,6 +242,7 @@ impl Session {
         take: impl FnOnce(Outcome<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let deadline = Instant::now() + limit;
+        self.has_heard = false;
         loop {
             self.pass_time();
             match self.client.poll(&mut self.outgoing) {
@@ -128,13 +251,17 @@ impl Session {
                         debug!("a datagram to {to} is lost: {error}");
                     }
                 }
-                Some(ClientEvent::Finished { outcome, .. }) => return take(outcome),
+                Some(ClientEvent::Finished { from, outcome, .. }) => {
+                    self.answered_by = Some(from);
+                    return take(outcome);
+                }
                 None => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        return Err(given_up(self.client.cancel(), limit));
+                        let why = self.silence(limit);
+                        return Err(by_fate(self.client.cancel(), why));
                     }
-                    self.receive(left);
+                    self.has_heard |= self.receive(left);
                 }
             }
         }
@@ -147,8 +274,20 @@ impl Session {
         self.clock = now;
     }
 
+    /// Why an operation was given up, in words.
+    fn silence(&self, limit: Duration) -> String {
+        let seconds = limit.as_secs_f32();
+        if self.has_heard {
+            return format!("no answer within {seconds} s");
+        }
+        let servers = self.client.servers().iter().map(|server| server.address.to_string());
+        let servers: Vec<String> = servers.collect();
+        format!("no server has said anything within {seconds} s ({})", servers.join(", "))
+    }
+
     /// Waits for a datagram, but not past the client's next deadline nor longer than `longest`.
-    fn receive(&mut self, longest: Duration) {
+    /// Whether one came that was of use.
+    fn receive(&mut self, longest: Duration) -> bool {
         let next = self.client.next_timeout().map(|ticks| Duration::from_micros(ticks.0));
         let wait = next.map_or(longest, |next| next.min(longest)).max(SHORTEST_WAIT);
         let received = (self.socket.set_read_timeout(Some(wait)))
@@ -156,13 +295,28 @@ impl Session {
         match received {
             Ok((length, from)) => {
                 let datagram = self.incoming.get(..length).unwrap_or_default();
-                if let Err(error) = self.client.receive(from, datagram) {
+                let taken = self.client.receive(from, datagram);
+                if let Err(error) = taken {
                     debug!("a datagram from {from} is of no use: {error:?}");
                 }
+                return taken.is_ok();
             }
             Err(error) if is_timeout(&error) => {}
             Err(error) => debug!("receiving: {error}"),
         }
+        false
+    }
+}
+
+/// Where to send from: outside this machine only if a server is.
+fn source(servers: &[Server<SocketAddr>]) -> SocketAddr {
+    let is_local = servers.iter().all(|server| server.address.ip().is_loopback());
+    let is_old = servers.iter().all(|server| server.address.is_ipv4());
+    match (is_old, is_local) {
+        (true, true) => (Ipv4Addr::LOCALHOST, 0).into(),
+        (true, false) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        (false, true) => (Ipv6Addr::LOCALHOST, 0).into(),
+        (false, false) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     }
 }
 
@@ -212,9 +366,10 @@ fn ended(outcome: &Outcome<'_>) -> Failure {
         Outcome::AnswerTooLong { bytes } => {
             Failure::Unknown(format!("its answer of {bytes} bytes is too long to be sent"))
         }
-        Outcome::Applied { .. } | Outcome::Answered { .. } | Outcome::Status(_) => {
-            Failure::Unknown("the answer is to another question".to_owned())
-        }
+        Outcome::Applied { .. }
+        | Outcome::Answered { .. }
+        | Outcome::Status(_)
+        | Outcome::Peers { .. } => Failure::Unknown("the answer is to another question".to_owned()),
     }
 }
 
@@ -224,10 +379,6 @@ fn refused(refusal: Refusal) -> String {
         Refusal::TooLarge(limit) => format!("it has more than {limit} bytes"),
         Refusal::AnswerLongerThanRequest(bytes) => format!("its answer has {bytes} bytes"),
     }
-}
-
-fn given_up(fate: Fate, limit: Duration) -> Failure {
-    by_fate(fate, format!("no answer within {} s", limit.as_secs_f32()))
 }
 
 fn by_fate(fate: Fate, why: String) -> Failure {

@@ -68,6 +68,47 @@ pub fn parse_key(rest: &str) -> Result<Query, LineError> {
     Key::from_slice(key.as_bytes()).map(Query::Get).map_err(|_| LineError::KeyTooLong)
 }
 
+/// Understands two integers to be added up.
+///
+/// # Errors
+/// `LineError` when one is no integer, or does not fit 64 bits.
+pub fn parse_sum(left: &str, right: &str) -> Result<(i64, i64), LineError> {
+    let operand = |text| {
+        parse_integer(text)?.try_into().map_err(|_| LineError::OutOfRange { bits: i64::BITS })
+    };
+    Ok((operand(left)?, operand(right)?))
+}
+
+/// Whether a word begins as an integer does.
+pub fn is_numeric(word: &str) -> bool {
+    let digits = word.strip_prefix(['-', '+']).unwrap_or(word);
+    digits.starts_with(|digit: char| digit.is_ascii_digit())
+}
+
+/// A command as people write it; the addition as it is known to those who watch the log.
+pub fn describe(command: &Command<'_>) -> String {
+    match command {
+        Command::Add(operand) => format!("add {}", to_big(*operand)),
+        Command::Sub(operand) => format!("sub {}", to_big(*operand)),
+        Command::Mul(operand) => format!("mul {}", to_big(*operand)),
+        Command::Sum(left, right) => format!("Add({left}, {right})"),
+        Command::Set { key, value } => format!("set {} {}", printable(key), printable(value)),
+        Command::Delete { key } => format!("del {}", printable(key)),
+    }
+}
+
+/// Text that somebody else wrote, on one line whatever is in it.
+pub fn printable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    if !text.contains(char::is_control) {
+        return text.into_owned();
+    }
+    let shown = |letter: char| {
+        if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
+    };
+    text.chars().map(shown).collect()
+}
+
 /// The first word, and the rest without the spaces around it.
 pub fn split_verb(line: &str) -> (&str, &str) {
     let line = line.trim();
@@ -139,6 +180,11 @@ pub enum LineError {
         /// The limit.
         bits: usize,
     },
+    /// The integer does not fit so many bits with its sign.
+    OutOfRange {
+        /// How many there are.
+        bits: u32,
+    },
     /// The key has too many bytes.
     KeyTooLong,
     /// The value has too many bytes.
@@ -152,6 +198,9 @@ impl fmt::Display for LineError {
             Self::Usage(form) => write!(f, "the command has the form {form}"),
             Self::NotAnInteger(word) => write!(f, "{} is not an integer", Quoted(word)),
             Self::TooLarge { bits } => write!(f, "the integer has more than {bits} bits"),
+            Self::OutOfRange { bits } => {
+                write!(f, "the integer does not fit {bits} bits, its sign included")
+            }
             Self::KeyTooLong => write!(f, "the key has more than {MAX_KEY_BYTES} bytes"),
             Self::ValueTooLong => write!(f, "the value has more than {MAX_VALUE_BYTES} bytes"),
         }
@@ -192,7 +241,8 @@ fn parse_integer(text: &str) -> Result<BigInt, LineError> {
     integer.ok_or_else(|| LineError::NotAnInteger(text.to_owned()))
 }
 
-fn encode(command: &Command<'_>) -> Encoded {
+/// A command in the bytes that travel.
+pub fn encode(command: &Command<'_>) -> Encoded {
     let mut buffer = [0; MAX_COMMAND_BYTES];
     let used = postcard::to_slice(command, &mut buffer).map_or(&[] as &[u8], |used| used);
     Encoded(used.to_vec())
@@ -262,6 +312,28 @@ mod tests {
         assert!(parsed.0.len() > MAX_KEY_BYTES + MAX_VALUE_BYTES);
         assert_eq!(parse_set(&format!("{longest}k v")), Err(LineError::KeyTooLong));
         assert_eq!(parse_set(&format!("k {value}v")), Err(LineError::ValueTooLong));
+    }
+
+    #[test]
+    fn the_two_numbers_of_a_sum_fit_64_bits() {
+        assert_eq!(parse_sum("10", "-2"), Ok((10, -2)));
+        let (least, most) = (i64::MIN.to_string(), i64::MAX.to_string());
+        assert_eq!(parse_sum(&least, &most), Ok((i64::MIN, i64::MAX)));
+        let above = LineError::OutOfRange { bits: 64 };
+        assert_eq!(parse_sum("0", "9223372036854775808"), Err(above.clone()));
+        assert_eq!(parse_sum("-9223372036854775809", "0"), Err(above));
+        assert_eq!(parse_sum("1.5", "0"), Err(LineError::NotAnInteger("1.5".to_owned())));
+        assert!(is_numeric("-2x") && is_numeric("+3") && !is_numeric("-x") && !is_numeric(""));
+    }
+
+    #[test]
+    fn a_command_is_described_on_one_line() {
+        let negative = Integer::new(true, &[5]);
+        assert_eq!(describe(&Command::Mul(negative)), "mul -5");
+        assert_eq!(describe(&Command::Sum(5, 3)), "Add(5, 3)");
+        let set = Command::Set { key: b"A", value: b"good\nmorning\x1b[2J" };
+        assert_eq!(describe(&set), "set A good\\nmorning\\u{1b}[2J");
+        assert_eq!(describe(&Command::Delete { key: b"caf\xc3\xa9" }), "del caf\u{e9}");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::io::{self, BufRead, Write};
 
 use num_bigint::BigInt;
 
-use crate::cli::NodeArguments;
 use crate::commands::{Encoded, IntegerLine, LineError, parse_integer_line};
 use crate::lines::{Line, read_line};
+use crate::roster::Roster;
 
 /// What the console asks of its node.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,14 +39,14 @@ pub enum Outcome {
 /// # Errors
 /// Those of `input` and `output`.
 pub fn serve(
-    arguments: &NodeArguments,
+    roster: &Roster,
+    init: &BigInt,
     mut input: impl BufRead,
     mut output: impl Write,
     mut ask: impl FnMut(Request) -> Option<Outcome>,
 ) -> io::Result<()> {
-    let NodeArguments { init, port, others } = arguments;
-    let others: Vec<String> = others.iter().map(u16::to_string).collect();
-    writeln!(output, "* start node {port} with init value {init}")?;
+    let others: Vec<String> = roster.others.iter().map(|peer| peer.id.to_string()).collect();
+    writeln!(output, "* start node {} with init value {init}", roster.id)?;
     writeln!(output, "* others are: {}", others.join(" "))?;
     loop {
         writeln!(output, "* Enter a command: ")?;
@@ -106,10 +106,10 @@ mod tests {
 
     fn session(input: &str, answers: Vec<Outcome>) -> String {
         let init = parse_init("-5").unwrap();
-        let arguments = NodeArguments { init, port: 8001, others: vec![8002, 8003] };
+        let roster = Roster::of_ports(8001, &[8002, 8003]);
         let mut answers = answers.into_iter();
         let mut output = Vec::new();
-        serve(&arguments, input.as_bytes(), &mut output, |_| answers.next()).unwrap();
+        serve(&roster, &init, input.as_bytes(), &mut output, |_| answers.next()).unwrap();
         String::from_utf8(output).unwrap()
     }
 

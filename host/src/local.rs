@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use coracle::{ClientEvent, Fate, Outcome as Ending, ReadId, Reads, StateMachine, Ticks};
+use coracle::{
+    ClientDropped, ClientEvent, Fate, Outcome as Ending, ReadId, Reads, StateMachine, Ticks,
+};
 use coracle_machines::{Query, Response};
 
 use crate::commands::{Encoded, decode, refusal, value};
@@ -27,6 +29,15 @@ enum Read {
     /// To be asked for, but not before then.
     Due(Ticks),
     Waiting(ReadId),
+}
+
+/// Whether a datagram was one of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It was read, be it of use or not.
+    Read,
+    /// It is damaged, or none at all.
+    Unreadable,
 }
 
 /// What comes out of the console's client.
@@ -74,9 +85,14 @@ impl Local {
     }
 
     /// Takes a datagram for the client.
-    pub fn receive(&mut self, from: SocketAddr, datagram: &[u8]) {
-        if let Err(error) = self.client.receive(from, datagram) {
-            log::debug!("a datagram from {from} is of no use: {error:?}");
+    pub fn receive(&mut self, from: SocketAddr, datagram: &[u8]) -> Taken {
+        match self.client.receive(from, datagram) {
+            Ok(()) => Taken::Read,
+            Err(ClientDropped::Undecodable(_)) => Taken::Unreadable,
+            Err(error) => {
+                log::debug!("a datagram from {from} is of no use: {error:?}");
+                Taken::Read
+            }
         }
     }
 
@@ -130,7 +146,10 @@ fn finished(ending: &Ending<'_>) -> Outcome {
         Ending::SessionExpired => {
             Outcome::Unknown("this node's session has expired; it may have taken effect".to_owned())
         }
-        Ending::Answered { .. } | Ending::Status(_) | Ending::AnswerTooLong { .. } => {
+        Ending::Answered { .. }
+        | Ending::Status(_)
+        | Ending::Peers { .. }
+        | Ending::AnswerTooLong { .. } => {
             Outcome::Unknown("the answer is to another question".to_owned())
         }
     }

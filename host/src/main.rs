@@ -1,37 +1,61 @@
-//! `coracle`: Raft nodes over UDP, and a local cluster of them with a prompt.
+//! `coracle`: Raft nodes over UDP, clients of them, and a local cluster with a prompt.
 
 mod cli;
 mod client;
 mod cluster;
 mod commands;
+mod config;
 mod console;
 mod event_loop;
+mod faults;
+mod is_leader;
 mod lines;
 mod local;
 mod logging;
 mod node;
+mod print;
 mod prompt;
+mod roster;
 mod seal;
+mod servers;
 mod setup;
+mod status;
 mod timer;
+mod timing;
 
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use log::LevelFilter;
 
 use cli::{Action, Cli};
 
 fn main() -> ExitCode {
-    let Cli { action } = Cli::parse();
-    logging::start("warn");
-    let result = match action {
-        Action::Cluster(arguments) => cluster::run(&arguments),
+    let Cli { action, log } = Cli::read();
+    logging::start(log, usual_level(&action));
+    match action {
+        Action::Cluster(arguments) => end(cluster::run(&arguments)),
         Action::Node(arguments) => {
-            arguments.check().unwrap_or_else(|why| cli::refuse("node", why));
-            node::run(arguments)
+            let timing = arguments.check().unwrap_or_else(|why| cli::refuse("node", why));
+            end(node::run(&arguments, timing))
         }
-    };
+        Action::Client(arguments) => client::run(&arguments),
+        Action::IsLeader(arguments) => is_leader::run(&arguments),
+        Action::Status(arguments) => status::run(&arguments),
+    }
+}
+
+/// A prompt shares its terminal with the log of its nodes.
+const fn usual_level(action: &Action) -> LevelFilter {
+    match action {
+        Action::Cluster(_) => LevelFilter::Error,
+        Action::Node(_) | Action::Client(_) | Action::IsLeader(_) | Action::Status(_) => {
+            LevelFilter::Warn
+        }
+    }
+}
+
+fn end(result: io::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody reads standard output any more: an end like any other.

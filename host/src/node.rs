@@ -1,53 +1,84 @@
 //! `coracle node`: one member of a cluster, and its console.
 
+mod arguments;
+mod journal;
+
+pub use arguments::NodeArguments;
+
 use std::io;
-use std::net::SocketAddr;
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use coracle::wire::is_reply;
-use coracle::{Destination, Event, NodeId, RoleName, Ticks};
+use coracle::{Destination, Event, Ticks, Timing};
 use log::{debug, info, warn};
 use mio::Waker;
+use num_bigint::BigInt;
 
-use crate::cli::NodeArguments;
 use crate::console::{self, Outcome, Request};
-use crate::event_loop::{EventLoop, bind, loopback};
-use crate::local::{Local, Step};
+use crate::event_loop::{EventLoop, bind};
+use crate::faults::{self, Control, Life};
+use crate::local::{Local, Step, Taken};
+use crate::roster::Roster;
 use crate::setup::{self, DATAGRAM_BYTES, HostNode};
+use journal::Journal;
 
 /// Runs a node until its console ends.
 ///
 /// # Errors
-/// When the port stays in use, the node cannot go on, or the console not be read or written.
-pub fn run(arguments: NodeArguments) -> io::Result<()> {
-    let socket = bind(arguments.port, BIND_PATIENCE)?;
+/// When the nodes are not found, the address stays in use, the node cannot go on, or the console not
+/// be read or written.
+pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
+    let roster = arguments.roster()?;
+    let init = arguments.init.clone();
+    let Some(socket) = socket(arguments, &roster)? else { return Ok(()) };
     let event_loop = EventLoop::new(socket)?;
+    info!("Node {} started on port {}", roster.id, roster.listen.port());
     let (requests, inbox) = sync_channel(1);
     let (outbox, outcomes) = channel();
-    let mut process = Process::new(&arguments, event_loop, inbox, outbox)?;
+    let node = setup::node(&roster, timing, &init)?;
+    let mut process = Process::new(roster.clone(), node, event_loop, (inbox, outbox))?;
+    process.event_loop.faults = arguments.faults.of(&roster);
     let link = Link { requests, outcomes, waker: process.event_loop.waker() };
     let console = thread::Builder::new().name("console".to_owned());
-    let console = console.spawn(move || link.serve(&arguments))?;
+    let console = if arguments.faults.controlled {
+        let (orders, control) = Control::new();
+        process.control = Some(control);
+        console.spawn(move || orders.read(&link.waker))?
+    } else {
+        console.spawn(move || link.serve(&roster, &init))?
+    };
     process.run()?;
     console.join().unwrap_or_else(|_| Err(io::Error::other("the console has panicked")))
+}
+
+/// The node's socket; none for one under control whose address is in use, which says so itself.
+fn socket(arguments: &NodeArguments, roster: &Roster) -> io::Result<Option<UdpSocket>> {
+    if arguments.faults.controlled {
+        faults::bind_controlled(roster.listen)
+    } else {
+        bind(roster.listen, BIND_PATIENCE).map(Some)
+    }
 }
 
 /// A node with all that it speaks to.
 struct Process {
     event_loop: EventLoop,
-    own: SocketAddr,
+    roster: Roster,
     node: Box<HostNode>,
     local: Local,
     inbox: Receiver<Request>,
     outbox: Sender<Outcome>,
+    /// Whom it follows, if there is no console.
+    control: Option<Control>,
     /// The time that the node knows of.
     now: Ticks,
     incoming: Box<[u8]>,
     outgoing: Box<[u8]>,
-    report: Report,
+    journal: Journal,
 }
 
 /// Whether the loop goes round again.
@@ -59,40 +90,49 @@ enum Console {
 
 impl Process {
     fn new(
-        arguments: &NodeArguments,
+        roster: Roster,
+        node: Box<HostNode>,
         event_loop: EventLoop,
-        inbox: Receiver<Request>,
-        outbox: Sender<Outcome>,
+        (inbox, outbox): (Receiver<Request>, Sender<Outcome>),
     ) -> io::Result<Self> {
-        let NodeArguments { init, port, others } = arguments;
-        let all: Vec<u16> = [*port].iter().chain(others).copied().collect();
-        let client = setup::client(&all)?;
+        let client = setup::client(&roster.servers())?;
         Ok(Self {
             event_loop,
-            own: loopback(*port),
-            node: setup::node(*port, others, init)?,
+            roster,
+            node,
             local: Local::new(client),
             inbox,
             outbox,
+            control: None,
             now: Ticks(0),
             incoming: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
             outgoing: vec![0; usize::from(DATAGRAM_BYTES)].into_boxed_slice(),
-            report: Report::default(),
+            journal: Journal::default(),
         })
     }
 
     /// Takes everything that has arrived, does everything that follows from it, and only then waits.
     fn run(&mut self) -> io::Result<()> {
         loop {
+            if self.follow_orders()? == Life::Ends {
+                return Ok(());
+            }
             self.pass_time();
             self.receive();
             if self.take_requests() == Console::Closed {
                 return Ok(());
             }
             self.poll()?;
-            self.report.update(&self.node, self.now);
+            self.journal.update(&self.node, &self.roster, self.now);
             let deadline = self.deadline();
             self.event_loop.wait(deadline)?;
+        }
+    }
+
+    fn follow_orders(&mut self) -> io::Result<Life> {
+        match (&mut self.control, &mut self.event_loop.faults) {
+            (Some(control), Some(faults)) => control.follow(faults),
+            _ => Ok(Life::GoesOn),
         }
     }
 
@@ -108,9 +148,11 @@ impl Process {
         for _ in 0..MOST_AT_ONCE {
             let Some((length, from)) = self.event_loop.receive(&mut self.incoming) else { return };
             let datagram = self.incoming.get(..length).unwrap_or_default();
-            if is_reply(datagram) {
-                self.local.receive(from, datagram);
-            } else if let Err(error) = self.node.receive(from, datagram) {
+            // What only looks like a reply is for the node to count.
+            if is_reply(datagram) && self.local.receive(from, datagram) == Taken::Read {
+                continue;
+            }
+            if let Err(error) = self.node.receive(from, datagram) {
                 debug!("a datagram from {from} is dropped: {error:?}");
             }
         }
@@ -146,12 +188,12 @@ impl Process {
             let event = self.node.poll(&mut self.outgoing);
             match event.map_err(|error| io::Error::other(error.to_string()))? {
                 Some(Event::Send { to: Destination::Peer(id), datagram }) => {
-                    if let Some(to) = setup::address(id) {
+                    if let Some(to) = self.roster.address(id) {
                         self.event_loop.send(to, datagram);
                     }
                 }
                 Some(Event::Send { to: Destination::Client(to), datagram }) => {
-                    if to == self.own {
+                    if to == self.roster.listen {
                         self.local.receive(to, datagram);
                     } else {
                         self.event_loop.send(to, datagram);
@@ -173,7 +215,7 @@ impl Process {
         while let Some(step) = self.local.poll(&mut self.outgoing) {
             has_spoken = true;
             match step {
-                Step::Send(to, datagram) if to == self.own => {
+                Step::Send(to, datagram) if to == self.roster.listen => {
                     if let Err(error) = self.node.receive(to, datagram) {
                         debug!("our own datagram is dropped: {error:?}");
                     }
@@ -196,7 +238,7 @@ impl Process {
 
     fn deadline(&self) -> Option<Ticks> {
         let node = self.node.next_timeout().map(|span| self.now.plus(span));
-        node.into_iter().chain(self.local.deadline()).chain(self.report.deadline()).min()
+        node.into_iter().chain(self.local.deadline()).chain(self.journal.deadline()).min()
     }
 }
 
@@ -209,9 +251,9 @@ struct Link {
 
 impl Link {
     /// Serves the console. Its end closes the channels, which ends the node.
-    fn serve(self, arguments: &NodeArguments) -> io::Result<()> {
+    fn serve(self, roster: &Roster, init: &BigInt) -> io::Result<()> {
         let ask = |request| self.ask(request);
-        let result = console::serve(arguments, io::stdin().lock(), io::stdout().lock(), ask);
+        let result = console::serve(roster, init, io::stdin().lock(), io::stdout().lock(), ask);
         let Self { requests, outcomes: _, waker } = self;
         drop(requests);
         wake(&waker);
@@ -231,63 +273,14 @@ fn wake(waker: &Waker) {
     }
 }
 
-/// What is said about the node in the log.
-#[derive(Default)]
-struct Report {
-    role: Option<RoleName>,
-    leader: Option<NodeId>,
-    /// When to say next whom a blank node waits for.
-    remind_at: Option<Ticks>,
-}
-
-impl Report {
-    fn update(&mut self, node: &HostNode, now: Ticks) {
-        let raft = node.raft();
-        let (role, leader) = (raft.role(), raft.leader());
-        if self.role != Some(role) {
-            info!("node {} is {role} in term {}", raft.member().id, raft.term());
-            self.role = Some(role);
-            self.remind_at = (role == RoleName::Blank).then(|| now.plus(REMIND_INTERVAL));
-        }
-        if self.leader != leader
-            && let Some(leader) = leader
-        {
-            info!("node {} follows node {leader} in term {}", raft.member().id, raft.term());
-        }
-        self.leader = leader;
-        if self.remind_at.is_some_and(|at| at <= now) {
-            self.remind_at = Some(now.plus(REMIND_INTERVAL));
-            remind(node);
-        }
-    }
-
-    const fn deadline(&self) -> Option<Ticks> {
-        self.remind_at
-    }
-}
-
-fn remind(node: &HostNode) {
-    let missing = node.raft().peers().filter(|peer| !peer.has_answered);
-    let missing: Vec<String> = missing.map(|peer| peer.member.id.to_string()).collect();
-    if node.raft().counters().other_ids > 0 {
-        warn!("a node was started with another list of ports");
-    }
-    if missing.is_empty() {
-        warn!("all nodes are here, but they have not formed a cluster yet");
-    } else {
-        warn!("waiting for {}: the cluster begins when all nodes are here", missing.join(" "));
-    }
-}
-
 const BIND_PATIENCE: Duration = Duration::from_secs(5);
-const REMIND_INTERVAL: Ticks = Ticks(2_000_000);
 const MOST_AT_ONCE: usize = 1024;
 
 #[cfg(test)]
 mod tests {
     use coracle::message::{Answer, BootReply, Message, Reply};
     use coracle::wire::{ClientRoute, Header, Route, encode};
-    use coracle::{ClientId, ClusterId, Epoch};
+    use coracle::{ClientId, ClusterId, Epoch, NodeId};
 
     use super::*;
     use crate::seal::FastChecksum;

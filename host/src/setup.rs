@@ -15,7 +15,7 @@ use rand_core::SeedableRng;
 
 use crate::cli::MAX_NODES;
 use crate::commands::{INIT_BYTES, to_number};
-use crate::event_loop::loopback;
+use crate::roster::Roster;
 use crate::seal::FastChecksum;
 
 /// The types of a node on a host.
@@ -40,13 +40,13 @@ pub type HostClient =
 /// The machine of a host: its initial value may be larger than an operand.
 pub type HostMachine = Machine<Box<[u8]>, Box<[KeySlot]>, LIMIT_BYTES, INIT_BYTES>;
 
-/// A node that stores nothing, with its port as its id.
+/// A node that stores nothing.
 ///
 /// # Errors
-/// When the arguments make no cluster.
-pub fn node(port: u16, others: &[u16], init: &BigInt) -> io::Result<Box<HostNode>> {
-    let options = Options { datagram: DATAGRAM_BYTES, ..Options::new(CLUSTER, id(port), TIMING) };
-    let others: Vec<NodeId> = others.iter().map(|port| id(*port)).collect();
+/// When the nodes make no cluster.
+pub fn node(roster: &Roster, timing: Timing, init: &BigInt) -> io::Result<Box<HostNode>> {
+    let options = Options { datagram: DATAGRAM_BYTES, ..Options::new(CLUSTER, roster.id, timing) };
+    let others: Vec<NodeId> = roster.others.iter().map(|peer| peer.id).collect();
     let memory = Buffers::new(
         vec![0; LOG_BYTES].into_boxed_slice(),
         vec![Slot::ZERO; LOG_SLOTS].into_boxed_slice(),
@@ -61,31 +61,19 @@ pub fn node(port: u16, others: &[u16], init: &BigInt) -> io::Result<Box<HostNode
     Ok(Box::new(Node::new(raft, Volatile, machine)))
 }
 
-/// A client of the nodes on these ports, which asks the first one first.
+/// A client of these servers, which asks the first one first.
 ///
 /// # Errors
-/// When the ports make no cluster.
-pub fn client(ports: &[u16]) -> io::Result<Box<HostClient>> {
+/// When there is none, or two are one.
+pub fn client(servers: &[Server<SocketAddr>]) -> io::Result<Box<HostClient>> {
     let options = ClientOptions {
         cluster: CLUSTER,
         retry_min: Ticks(20_000),
         retry_max: Ticks(200_000),
         datagram: DATAGRAM_BYTES,
     };
-    let server = |port: &u16| Server { address: loopback(*port), id: Some(id(*port)) };
-    let servers: Vec<Server<SocketAddr>> = ports.iter().map(server).collect();
-    let client = Client::new(options, &servers, random()?, FastChecksum);
+    let client = Client::new(options, servers, random()?, FastChecksum);
     client.map(Box::new).map_err(|error| io::Error::other(format!("no client: {error:?}")))
-}
-
-/// The id of the node on a port.
-pub fn id(port: u16) -> NodeId {
-    NodeId(u32::from(port))
-}
-
-/// The address of a node whose id is its port.
-pub fn address(id: NodeId) -> Option<SocketAddr> {
-    u16::try_from(id.0).ok().map(loopback)
 }
 
 /// The largest datagram that a node sends or takes.
@@ -96,15 +84,8 @@ fn random() -> io::Result<ChaCha8Rng> {
     random.map_err(|error| io::Error::other(format!("no random numbers: {error}")))
 }
 
-/// The same for all: the lists of ports tell clusters apart.
+/// The same for all: the lists of ids tell clusters apart.
 const CLUSTER: ClusterId = ClusterId(u64::from_le_bytes(*b"coracle\0"));
-
-const TIMING: Timing = Timing {
-    heartbeat: Ticks(50_000),
-    election_min: Ticks(150_000),
-    election_max: Ticks(300_000),
-    retransmit_min: Ticks(100),
-};
 
 const SESSIONS: usize = 1024;
 const PENDING: usize = 256;

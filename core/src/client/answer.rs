@@ -6,7 +6,7 @@ use super::request::Wish;
 use super::{Active, Client, ClientDropped, Due, Ending, Fate, Finish, Kind, Phase, Session};
 use crate::message::{Answer, Message, Refusal, Reply};
 use crate::seal::Seal;
-use crate::status::{Status, count};
+use crate::status::{PeerPage, Status, count};
 use crate::types::{Epoch, NodeId, SessionId};
 use crate::wire::{self, Route};
 
@@ -71,9 +71,6 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
     ) -> Result<Verdict<'a>, ClientDropped> {
         let is_awaited = matches!(active.due, Due::Answer(_)) && reply.echo == self.number;
         let advice = |verdict| if is_awaited { Ok(verdict) } else { Err(ClientDropped::Stale) };
-        if reply.from == NodeId(0) {
-            return Err(ClientDropped::Unexpected);
-        }
         match (self.wish(active.kind), reply.answer) {
             (Wish::Open, Answer::Opened(session)) if session.0 != 0 && epoch.0 != 0 => {
                 Ok(Verdict::Opened(session))
@@ -88,6 +85,11 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             }
             (Wish::Status, Answer::Status(status)) if Status::decode(status).is_some() => {
                 Ok(Verdict::Ended(Ending::Status, status))
+            }
+            (Wish::Peers(asked), Answer::Peers { first, total, peers })
+                if first == asked && PeerPage::parse(peers).is_some() =>
+            {
+                Ok(Verdict::Ended(Ending::Peers { first, total }, peers))
             }
             (Wish::Open | Wish::Command(_) | Wish::Query, Answer::NotLeader(hint)) => {
                 advice(Verdict::Redirected(hint))
@@ -105,11 +107,12 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
                 Ok(Verdict::Ended(Ending::Refused { refusal, fate }, &[]))
             }
             (
-                Wish::Open | Wish::Command(_) | Wish::Query | Wish::Status,
+                Wish::Open | Wish::Command(_) | Wish::Query | Wish::Status | Wish::Peers(_),
                 Answer::Opened(_)
                 | Answer::Applied { .. }
                 | Answer::Answered { .. }
                 | Answer::Status(_)
+                | Answer::Peers { .. }
                 | Answer::NotLeader(_)
                 | Answer::SessionExpired,
             ) => Err(ClientDropped::Unexpected),
@@ -119,7 +122,9 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
     const fn fate_of_refused(&self, active: &Active, wish: &Wish) -> Fate {
         match wish {
             Wish::Command(_) if self.number > active.first => Fate::Unknown,
-            Wish::Command(_) | Wish::Open | Wish::Query | Wish::Status => Fate::NothingHappened,
+            Wish::Command(_) | Wish::Open | Wish::Query | Wish::Status | Wish::Peers(_) => {
+                Fate::NothingHappened
+            }
         }
     }
 
@@ -191,7 +196,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
         match (kind, ending) {
             (_, Ending::SessionExpired) => self.session = None,
             (Kind::Command, _) => self.spend_sequence(),
-            (Kind::Query | Kind::Status(_), _) => {}
+            (Kind::Query | Kind::Status(_) | Kind::Peers(..), _) => {}
         }
     }
 
@@ -237,7 +242,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
         }
         match self.wish(active.kind) {
             Wish::Open | Wish::Command(_) => self.command_room = bytes,
-            Wish::Query | Wish::Status => self.query_room = bytes,
+            Wish::Query | Wish::Status | Wish::Peers(_) => self.query_room = bytes,
         }
         if active.redirects >= self.servers.len() {
             return self.pause(active);

@@ -1,7 +1,7 @@
 //! What a client says to its user.
 
 use crate::message::Refusal;
-use crate::status::Status;
+use crate::status::{PeerPage, Status};
 use crate::types::{EntryId, Epoch, Index, NodeId};
 use crate::wire::DecodeError;
 
@@ -49,6 +49,15 @@ pub enum Outcome<'b> {
     },
     /// How the server is.
     Status(Status),
+    /// How the server sees the others: a page of them.
+    Peers {
+        /// How many were passed over.
+        first: u8,
+        /// How many there are in all: unless this page reaches so far, ask for the next one.
+        total: u8,
+        /// The page.
+        peers: PeerPage<'b>,
+    },
     /// It will never be done.
     Refused {
         /// Why.

@@ -60,10 +60,18 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
     /// # Errors
     /// `StartError`: nothing has changed.
     pub fn status(&mut self, server: Option<usize>) -> Result<(), StartError> {
-        if server.is_some_and(|at| at >= self.servers.len()) {
-            return Err(StartError::NoSuchServer);
-        }
+        self.check_server(server)?;
         self.start(Kind::Status(server), 0, |_| Some(0))
+    }
+
+    /// Asks a server, as [`Client::status`] does, how it sees the others. The answer is a page: as
+    /// many of them as fit it, by ascending id, behind the `first` ones.
+    ///
+    /// # Errors
+    /// `StartError`: nothing has changed.
+    pub fn peers(&mut self, server: Option<usize>, first: u8) -> Result<(), StartError> {
+        self.check_server(server)?;
+        self.start(Kind::Peers(server, first), 0, |_| Some(0))
     }
 
     /// Gives up the operation under way; its answer is dropped, even one that waits to be polled.
@@ -78,7 +86,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
                 Wish::Command(_) if self.number >= active.first => {
                     (Fate::Unknown, Phase::Abandoned { first: active.first })
                 }
-                Wish::Command(_) | Wish::Open | Wish::Query | Wish::Status => {
+                Wish::Command(_) | Wish::Open | Wish::Query | Wish::Status | Wish::Peers(_) => {
                     (Fate::NothingHappened, Phase::Idle)
                 }
             },
@@ -104,7 +112,12 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
         }
     }
 
-    fn limit(&self, overhead: usize) -> usize {
+    fn check_server(&self, server: Option<usize>) -> Result<(), StartError> {
+        let is_there = server.is_none_or(|at| at < self.servers.len());
+        is_there.then_some(()).ok_or(StartError::NoSuchServer)
+    }
+
+    pub(super) fn limit(&self, overhead: usize) -> usize {
         usize::from(self.options.datagram).saturating_sub(overhead).min(BYTES)
     }
 
@@ -134,7 +147,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
         Ok(())
     }
 
-    const fn check_start(&self) -> Result<(), StartError> {
+    pub(super) const fn check_start(&self) -> Result<(), StartError> {
         if !self.is_idle() {
             return Err(StartError::Busy);
         }
@@ -159,7 +172,7 @@ impl Finish {
         match (self.kind, self.ending) {
             (_, Ending::Refused { fate, .. }) => fate,
             (Kind::Command, _) => Fate::Unknown,
-            (Kind::Query | Kind::Status(_), _) => Fate::NothingHappened,
+            (Kind::Query | Kind::Status(_) | Kind::Peers(..), _) => Fate::NothingHappened,
         }
     }
 }

@@ -39,7 +39,7 @@ pub enum ClientSetupError {
         /// How many there may be.
         limit: usize,
     },
-    /// Two servers have one address or one id, or an id is zero.
+    /// Two servers have one address or one id.
     Servers,
     /// `retry_min` is zero or above `retry_max`.
     Retry,
@@ -98,9 +98,7 @@ pub(super) fn check_servers<A: PartialEq>(servers: &[Server<A>]) -> Result<(), C
     let is_sound = servers.iter().enumerate().all(|(at, server)| {
         let has_id = server.id.is_some();
         let mut before = servers.iter().take(at);
-        server.id != Some(NodeId(0))
-            && before
-                .all(|other| other.address != server.address && !(has_id && other.id == server.id))
+        before.all(|other| other.address != server.address && !(has_id && other.id == server.id))
     });
     is_sound.then_some(()).ok_or(ClientSetupError::Servers)
 }

@@ -17,6 +17,7 @@ pub(super) enum Wish {
     Command(Session),
     Query,
     Status,
+    Peers(u8),
 }
 
 impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: usize>
@@ -29,6 +30,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             (Kind::Command, Some(session)) => Wish::Command(session),
             (Kind::Query, _) => Wish::Query,
             (Kind::Status(_), _) => Wish::Status,
+            (Kind::Peers(_, first), _) => Wish::Peers(first),
         }
     }
 
@@ -61,8 +63,8 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
     /// The place of the server that the request goes to.
     pub(super) const fn asked(&self, active: &Active) -> usize {
         match active.kind {
-            Kind::Status(Some(at)) => at,
-            Kind::Command | Kind::Query | Kind::Status(None) => self.target,
+            Kind::Status(Some(at)) | Kind::Peers(Some(at), _) => at,
+            Kind::Command | Kind::Query | Kind::Status(None) | Kind::Peers(None, _) => self.target,
         }
     }
 
@@ -75,6 +77,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             }
             Wish::Query => (Want::Query { query: content }, self.query_room),
             Wish::Status => (Want::Status, self.query_room),
+            Wish::Peers(first) => (Want::Peers { first }, self.query_room),
         };
         let route = ClientRoute {
             cluster: self.options.cluster,

@@ -91,6 +91,7 @@ enum Wish {
     Command { session: u64, sequence: u64, command: Vec<u8> },
     Query(Vec<u8>),
     Status,
+    Peers(u8),
 }
 
 fn understand(to: u8, datagram: &[u8]) -> Asked {
@@ -105,6 +106,7 @@ fn understand(to: u8, datagram: &[u8]) -> Asked {
         }
         Want::Query { query } => Wish::Query(query.to_vec()),
         Want::Status => Wish::Status,
+        Want::Peers { first } => Wish::Peers(first),
     };
     let (number, bytes, padding) = (header.number, datagram.len(), padding.len());
     Asked { to, number, route, wish, bytes, padding }
@@ -240,7 +242,7 @@ fn a_client_that_makes_no_sense_is_refused() {
     assert_eq!(new(options(), &[]), Some(ClientSetupError::NoServers));
     assert_eq!(new(options(), &[(1, 10), (1, 20)]), Some(ClientSetupError::Servers));
     assert_eq!(new(options(), &[(1, 10), (2, 10)]), Some(ClientSetupError::Servers));
-    assert_eq!(new(options(), &[(1, 0)]), Some(ClientSetupError::Servers));
+    assert_eq!(new(options(), &[(1, 0), (2, u32::MAX)]), None);
     assert_eq!(
         new(options(), &[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]),
         Some(ClientSetupError::TooManyServers { limit: 4 })

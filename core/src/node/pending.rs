@@ -45,6 +45,8 @@ pub(super) enum Work<P: Platform> {
     Applied(EntryId, ResponseOf<P>),
     Opened(SessionId),
     Status,
+    /// A page of the others, behind so many.
+    Peers(u8),
     NotLeader(Option<NodeId>),
     Busy,
     Unknown,

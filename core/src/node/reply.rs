@@ -6,13 +6,15 @@ use super::pending::{Asker, Pending, Work};
 use super::{Destination, Node, Platform};
 use crate::machine::StateMachine;
 use crate::message::{Answer, Message, Refusal, Reply};
+use crate::seal::Seal;
 use crate::wire::body::Kind;
-use crate::wire::{self, ClientRoute, Header, MAX_NUMBER, Route};
+use crate::wire::{self, ClientRoute, HEADER_BYTES, Header, MAX_NUMBER, Route};
 
 /// The places among [`Answer`]'s variants of those whose payload is encoded in its place.
 const APPLIED: u8 = 1;
 const ANSWERED: u8 = 2;
 const STATUS: u8 = 3;
+const PEERS: u8 = 9;
 
 impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: usize>
     Node<P, MEMBERS, SESSIONS, PENDING>
@@ -73,6 +75,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
                 let status = self.raft.status();
                 return self.write_payload(asker, STATUS, &[], &status, buffer);
             }
+            Work::Peers(first) => return self.write_peers(asker, *first, buffer),
             Work::Opened(session) => Answer::Opened(*session),
             Work::NotLeader(leader) => Answer::NotLeader(*leader),
             Work::Busy => Answer::Busy,
@@ -127,4 +130,40 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
             writer.postcard(payload)
         })
     }
+
+    /// Writes as many of the others as fit the question, and one if there are any: whoever asked
+    /// for less than one learns how much that takes.
+    fn write_peers(
+        &self,
+        asker: &Asker<P::Address>,
+        first: u8,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let seal = self.raft.seal_ref();
+        let (total, passed) = (self.raft.peers().count(), usize::from(first));
+        let room = asker.length.min(buffer.len());
+        let room = room.saturating_sub(PEERS_BYTES).saturating_sub(P::Seal::BYTES);
+        let (mut count, mut size) = (0_usize, 0_usize);
+        for peer in self.raft.peers().skip(passed) {
+            let flavor = postcard::ser_flavors::Size::default();
+            let grown = size.saturating_add(postcard::serialize_with_flavor(&peer, flavor).ok()?);
+            if count > 0 && grown > room {
+                break;
+            }
+            (count, size) = (count.saturating_add(1), grown);
+        }
+        wire::encode_with(&self.header(asker), Kind::Reply, seal, buffer, |writer| {
+            writer.varint(asker.number)?;
+            writer.varint(u64::from(self.raft.member().id.0))?;
+            writer.byte(PEERS)?;
+            writer.byte(first)?;
+            writer.byte(u8::try_from(total).unwrap_or(u8::MAX))?;
+            writer.varint(u64::try_from(size).unwrap_or(u64::MAX))?;
+            self.raft.peers().skip(passed).take(count).try_for_each(|peer| writer.postcard(&peer))
+        })
+    }
 }
+
+/// What a page of peers has at most beside them: the header and the client's route, the numbers of
+/// request and node, the variant, the place and the number of peers, and the length of the page.
+const PEERS_BYTES: usize = HEADER_BYTES + 24 + 7 + 5 + 1 + 2 + 3;

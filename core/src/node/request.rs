@@ -38,6 +38,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
             }
             Want::Query { query } => self.on_query(query),
             Want::Status => Work::Status,
+            Want::Peers { first } => Work::Peers(first),
         };
         self.pending.add(asker, work);
     }

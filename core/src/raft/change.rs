@@ -199,7 +199,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     fn add(&self, members: &mut Vec<Member, N>, member: Member) -> Result<(), ChangeError> {
-        if member.member.id.0 == 0 || member.member.incarnation.0 == 0 {
+        if member.member.incarnation.0 == 0 {
             return Err(ChangeError::UnknownMember);
         }
         let is_known = |named: &Member| named.member == member.member;

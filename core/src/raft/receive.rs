@@ -180,7 +180,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if cluster != self.options.cluster || !is_ours {
             return Err(Dropped::Misdirected);
         }
-        if from.incarnation.0 == 0 || from.id.0 == 0 || from.id == self.options.id {
+        if from.incarnation.0 == 0 || from.id == self.options.id {
             return Err(Dropped::UnknownSender);
         }
         Ok(())

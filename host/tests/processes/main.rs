@@ -1,5 +1,15 @@
 //! The program as a user meets it: real processes, real datagrams, standard input and output.
 
+mod client;
 mod cluster;
+mod control;
+mod examples;
+mod forms;
+mod is_leader;
+mod logs;
 mod node;
 mod process;
+mod relay;
+mod scratch;
+mod status;
+mod trio;

@@ -26,7 +26,12 @@ pub struct Process {
 impl Process {
     /// Starts `coracle` with these arguments.
     pub fn start<A: AsRef<str>>(arguments: &[A]) -> Self {
-        let mut process = Self::start_mute(arguments);
+        Self::start_in(arguments, &[])
+    }
+
+    /// Starts `coracle` with these arguments in this environment.
+    pub fn start_in<A: AsRef<str>>(arguments: &[A], environment: &[(&str, &str)]) -> Self {
+        let mut process = Self::spawn(arguments, environment);
         let (sender, lines) = channel();
         let mut output = BufReader::new(process.child.stdout.take().unwrap());
         thread::spawn(move || {
@@ -43,9 +48,15 @@ impl Process {
 
     /// Starts `coracle`, with nobody reading its standard output so far.
     pub fn start_mute<A: AsRef<str>>(arguments: &[A]) -> Self {
+        Self::spawn(arguments, &[])
+    }
+
+    fn spawn<A: AsRef<str>>(arguments: &[A], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_coracle"))
             .args(arguments.iter().map(AsRef::as_ref))
             .env_remove("RUST_LOG")
+            .env_remove("CORACLE_SERVERS")
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -195,8 +195,8 @@ pub fn a_set_up_that_cannot_work_is_refused() {
     assert_eq!(new(1, &[2, 3, 4, 5]), None);
     let full = Some(SetupError::TooManyMembers { capacity: MEMBERS });
     assert_eq!(new(1, &[2, 3, 4, 5, 6]), full);
-    assert_eq!(new(0, &[2, 3]), Some(SetupError::ZeroId));
-    assert_eq!(new(1, &[2, 0]), Some(SetupError::ZeroId));
+    assert_eq!(new(0, &[1, u32::MAX]), None);
+    assert_eq!(new(0, &[0]), Some(SetupError::DuplicateId));
     assert_eq!(new(1, &[2, 1]), Some(SetupError::DuplicateId));
     assert_eq!(new(1, &[2, 2]), Some(SetupError::DuplicateId));
 }

@@ -285,6 +285,8 @@ macro_rules! for_each_rule {
                 a_malformed_command_is_refused,
                 no_answer_is_longer_than_its_question,
                 a_padded_request_gets_the_long_answer,
+                the_others_are_told_in_pages_that_fit_the_question,
+                a_page_without_room_for_one_says_how_much_that_takes,
                 a_client_of_another_cluster_is_not_answered,
                 a_nodes_own_command_is_applied_and_told,
                 a_storage_error_ends_the_node,

@@ -325,8 +325,9 @@ pub fn no_answer_is_longer_than_its_question() {
     let mut desk = Desk::<1>::new();
     desk.form();
     let session = desk.open(7);
-    for want in [Want::Open, command(session, 1, &[10]), Want::Query { query: &[0] }, Want::Status]
-    {
+    let peers = Want::Peers { first: 0 };
+    let query = Want::Query { query: &[0] };
+    for want in [Want::Open, command(session, 1, &[10]), query, Want::Status, peers] {
         for padding in 0..90 {
             let asked = desk.ask_padded(0, 9, want, padding);
             desk.run();
@@ -353,6 +354,57 @@ pub fn a_padded_request_gets_the_long_answer() {
     desk.ask_padded(0, 9, Want::Status, 30 + needed - length);
     let Some(Told::Status(status)) = desk.told() else { panic!("it is long enough now") };
     assert_eq!((status.role, status.members), (RoleName::Leader, 1));
+}
+
+/// PITFALLS 24: the list of the others comes in pages, each no longer than its question, and from
+/// all of them together everybody is known, each once.
+pub fn the_others_are_told_in_pages_that_fit_the_question() {
+    let mut desk = Desk::<5>::new();
+    desk.form();
+    let leader = desk.leader().expect("somebody leads");
+    let ids = (1..=5).filter(|id| usize::try_from(*id) != Ok(leader + 1));
+    let ids: heapless::Vec<u32, 4> = ids.collect();
+    for padding in [60, 100, 150, 250] {
+        let mut known = heapless::Vec::<u32, 4>::new();
+        while known.len() < 4 {
+            let first = u8::try_from(known.len()).expect("a few");
+            let asked = desk.ask_padded(leader, 9, Want::Peers { first }, padding);
+            desk.run();
+            let told = desk.mail.front().expect("an answer").bytes.len();
+            assert!(told <= asked, "{told} bytes for {asked}");
+            let Some(Told::Peers { first: passed, total, peers }) = desk.told() else {
+                panic!("there is room for one")
+            };
+            assert_eq!((passed, total), (first, 4));
+            assert!(peers[0].is_some(), "there is progress");
+            for peer in peers.iter().flatten() {
+                assert!(peer.has_answered && peer.progress.is_some(), "{peer:?}");
+                known.push(peer.member.id.0).expect("each once");
+            }
+        }
+        assert_eq!(known, ids, "with {padding}");
+    }
+    for first in [4, 5, u8::MAX] {
+        desk.ask(leader, 9, Want::Peers { first });
+        assert_eq!(desk.told(), Some(Told::Peers { first, total: 4, peers: [None; 5] }));
+    }
+}
+
+/// PITFALLS 24, at its border: who leaves no room for one of the others learns how much it takes.
+pub fn a_page_without_room_for_one_says_how_much_that_takes() {
+    let mut desk = Desk::<3>::new();
+    desk.form();
+    let length = desk.ask_padded(0, 9, Want::Peers { first: 1 }, 5);
+    let Some(Told::Refused(Refusal::AnswerLongerThanRequest(needed))) = desk.told() else {
+        panic!("there is no room for one")
+    };
+    let missing = usize::try_from(needed).expect("a datagram") - length;
+    desk.ask_padded(0, 9, Want::Peers { first: 1 }, 5 + missing - 1);
+    let told = desk.told();
+    assert!(matches!(told, Some(Told::Refused(Refusal::AnswerLongerThanRequest(_)))), "{told:?}");
+    desk.ask_padded(0, 9, Want::Peers { first: 1 }, 5 + missing);
+    let Some(Told::Peers { peers, .. }) = desk.told() else { panic!("there is room for one") };
+    assert!(peers[0].is_some() && peers[1].is_none());
 }
 
 /// The wire: a client of another cluster is not answered.

@@ -20,7 +20,7 @@ use crate::harness::{Bench, CLUSTER, ONE, Random, THREE, TWO, at};
 const ROOM: usize = 512;
 
 /// How many messages [`sample`] has.
-pub const SAMPLES: usize = 39;
+pub const SAMPLES: usize = 41;
 
 /// The names of the kinds, by the code that a datagram has for them.
 pub const KINDS: [&str; 17] = [
@@ -135,6 +135,8 @@ pub fn sample(which: usize) -> Message<'static> {
             last: Index(1000),
             outcome: ChunkOutcome::TooLarge,
         }),
+        39 => request(Want::Peers { first: 255 }),
+        40 => reply(Answer::Peers { first: 2, total: 31, peers: &[1, 2, 3] }),
         _ => panic!("there are {SAMPLES} samples"),
     }
 }

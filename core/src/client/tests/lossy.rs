@@ -34,7 +34,7 @@ impl Cluster {
                 }
                 reply(asked, applied(*last, response))
             }
-            Wish::Query(_) | Wish::Status => panic!("not asked here"),
+            Wish::Query(_) | Wish::Status | Wish::Peers(_) => panic!("not asked here"),
         }
     }
 }

@@ -210,3 +210,31 @@ fn the_status_of_any_server_is_asked_of_the_next_if_one_is_silent() {
         wait(&mut client);
     }
 }
+
+#[test]
+fn the_others_are_asked_for_by_the_page() {
+    let mut client = client(3);
+    assert_eq!(client.peers(Some(3), 0), Err(StartError::NoSuchServer));
+    client.peers(Some(2), 4).unwrap();
+    let sent = asked(&mut client);
+    assert_eq!((sent.to, &sent.wish), (3, &Wish::Peers(4)));
+    let member = crate::types::MemberId { id: NodeId(5), ..Default::default() };
+    let peer = crate::status::PeerStatus { member, has_answered: true, progress: None };
+    let mut bytes = [0; 64];
+    let page = &*postcard::to_slice(&(peer, peer), &mut bytes).unwrap();
+    for (first, peers) in [(0, page), (4, &page[1..]), (4, &[0; 3])] {
+        let wrong = Answer::Peers { first, total: 9, peers };
+        assert_eq!(drops(&mut client, &sent, wrong), ClientDropped::Unexpected);
+    }
+    let padded = Answer::Refused(Refusal::AnswerLongerThanRequest(300));
+    answer(&mut client, &sent, padded);
+    let sent = asked(&mut client);
+    assert_eq!((sent.to, sent.bytes), (3, 300));
+    answer(&mut client, &sent, Answer::Peers { first: 4, total: 9, peers: page });
+    let mut buffer = [0; 600];
+    let Outcome::Peers { first, total, peers } = finished(&mut client, &mut buffer) else {
+        panic!("not about peers")
+    };
+    assert_eq!((first, total), (4, 9));
+    assert!(peers.iter().eq([peer, peer]));
+}

@@ -239,3 +239,89 @@ fn without_a_number_left_nothing_is_started_or_sent() {
     assert_eq!(client.command(b"c"), Err(StartError::Exhausted));
     assert_eq!(client.status(None), Err(StartError::Exhausted));
 }
+
+#[test]
+fn another_client_goes_on_with_an_abandoned_command() {
+    let mut first = client(2);
+    assert_eq!(first.ticket(), None);
+    let sent = asked_in_session(&mut first, b"one");
+    assert_eq!(first.ticket(), None, "it is under way");
+    first.cancel();
+    let mut bytes = [0; 64];
+    let length = first.ticket().unwrap().encode(&mut bytes).unwrap();
+    let ticket = Ticket::decode(&bytes[..length]).unwrap();
+    assert_eq!((Some(ticket), ticket.command()), (first.ticket(), &b"one"[..]));
+    let servers = [Server { address: 9, id: None }];
+    let mut second = Small::new(options(), &servers, Splitmix(2), Checksum).unwrap();
+    assert_ne!(second.id(), first.id());
+    second.resume(&ticket).unwrap();
+    assert_eq!(second.id(), first.id());
+    let again = asked(&mut second);
+    assert_eq!((&again.wish, again.route), (&sent.wish, sent.route));
+    assert_eq!(again.number, sent.number + 1);
+    second.cancel();
+    let later = second.ticket().unwrap();
+    let mut third = client(1);
+    third.resume(&later).unwrap();
+    let again = asked(&mut third);
+    answer(&mut third, &again, applied(9, b"once"));
+    let mut buffer = [0; 600];
+    let outcome = finished(&mut third, &mut buffer);
+    assert_eq!(outcome, Outcome::Applied { entry: entry(9), response: b"once" });
+    assert_eq!(third.ticket(), None);
+    third.command(b"two").unwrap();
+    assert_eq!(asked(&mut third).wish, command(2, b"two"));
+}
+
+#[test]
+fn a_refusal_of_a_command_that_was_taken_up_is_not_certain() {
+    let mut first = client(1);
+    asked_in_session(&mut first, b"one");
+    first.cancel();
+    let mut second = client(1);
+    second.resume(&first.ticket().unwrap()).unwrap();
+    let sent = asked(&mut second);
+    let refusal = Refusal::TooLarge(9);
+    answer(&mut second, &sent, Answer::Refused(refusal));
+    let fate = Fate::Unknown;
+    assert_eq!(finished(&mut second, &mut [0; 600]), Outcome::Refused { refusal, fate });
+}
+
+#[test]
+fn a_ticket_is_taken_whole_or_not_at_all() {
+    let mut first = client(1);
+    asked_in_session(&mut first, b"one");
+    first.cancel();
+    let mut bytes = [0; 64];
+    let length = first.ticket().unwrap().encode(&mut bytes).unwrap();
+    assert_eq!(first.ticket().unwrap().encode(&mut [0; 8]), None);
+    for cut in 0..length {
+        assert_eq!(Ticket::decode(&bytes[..cut]), None, "{cut}");
+    }
+    assert_eq!(Ticket::decode(&bytes[..=length]), None);
+    for zero in [0..8, 8..16, 16..17, 17..18, 18..19, 19..20] {
+        let mut bytes = bytes;
+        bytes[zero.clone()].fill(0);
+        assert_eq!(Ticket::decode(&bytes[..length]), None, "{zero:?}");
+    }
+}
+
+#[test]
+fn a_ticket_that_cannot_be_taken_up_changes_nothing() {
+    let mut first = client(1);
+    asked_in_session(&mut first, b"one");
+    first.cancel();
+    let ticket = first.ticket().unwrap();
+    let mut second = client(1);
+    second.query(b"q").unwrap();
+    let id = second.id();
+    assert_eq!(second.resume(&ticket), Err(StartError::Busy));
+    assert_eq!(second.id(), id);
+    let mut last = client(1);
+    asked_in_session(&mut last, b"one");
+    last.cancel();
+    last.number = wire::MAX_NUMBER;
+    second.cancel();
+    assert_eq!(second.resume(&last.ticket().unwrap()), Err(StartError::Exhausted));
+    second.resume(&ticket).unwrap();
+}

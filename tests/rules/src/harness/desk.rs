@@ -4,9 +4,9 @@ use coracle::message::{Answer, Message, Refusal, Reply, Request, Want};
 use coracle::wire::{self, ClientRoute, Header, Route};
 use coracle::{
     BadSnapshot, Checksum, ClientId, Contents, Destination, EntryId, Epoch, Event, Full, Index,
-    Node, NodeId, Persisted, Place, Platform, Raft, Receipt, RoleName, Saving, SessionId, Sink,
-    Snapshot, SnapshotName, Source, Staging, StateMachine, Status, Storage, Ticks,
-    VolatileSnapshots, Write,
+    Node, NodeId, PeerPage, PeerStatus, Persisted, Place, Platform, Raft, Receipt, RoleName,
+    Saving, SessionId, Sink, Snapshot, SnapshotName, Source, Staging, StateMachine, Status,
+    Storage, Ticks, VolatileSnapshots, Write,
 };
 
 use super::{CLUSTER, DATAGRAM, HEARTBEAT, MEMBERS, Random, Small, options, others};
@@ -49,6 +49,15 @@ pub enum Told {
     Answered(Index, i64),
     /// How the node is.
     Status(Status),
+    /// How it sees the others.
+    Peers {
+        /// How many were passed over.
+        first: u8,
+        /// How many there are.
+        total: u8,
+        /// The page.
+        peers: [Option<PeerStatus>; MEMBERS],
+    },
     /// Another node leads.
     NotLeader(Option<NodeId>),
     /// A table is full.
@@ -205,6 +214,10 @@ impl<const N: usize> Desk<N> {
             Answer::Applied { entry, response } => Told::Applied(entry, value(response)),
             Answer::Answered { index, answer } => Told::Answered(index, value(answer)),
             Answer::Status(status) => Told::Status(Status::decode(status).expect("a status")),
+            Answer::Peers { first, total, peers } => {
+                let mut page = PeerPage::parse(peers).expect("a page").iter();
+                Told::Peers { first, total, peers: [(); MEMBERS].map(|()| page.next()) }
+            }
             Answer::NotLeader(leader) => Told::NotLeader(leader),
             Answer::Busy => Told::Busy,
             Answer::Unknown => Told::Unknown,

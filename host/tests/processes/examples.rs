@@ -1,0 +1,187 @@
+//! The page of examples, run from its first command to its last.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::process::{Process, eventually};
+use crate::scratch::Scratch;
+
+/// Ports of the page; the test takes others, which are free.
+const PORTS: [&str; 9] =
+    ["50051", "50052", "50053", "50059", "8001", "8002", "8003", "8004", "8005"];
+
+/// A command or a line of input, and what is printed then.
+#[derive(Debug)]
+struct Step {
+    /// The terminal; the shell has none.
+    terminal: String,
+    is_command: bool,
+    typed: String,
+    printed: Vec<String>,
+}
+
+fn steps(page: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut terminal = None;
+    for line in page.lines() {
+        if let Some(information) = line.strip_prefix("```") {
+            let name = information.strip_prefix("console").map(|name| name.trim().to_owned());
+            terminal = if terminal.is_some() { None } else { name };
+            continue;
+        }
+        let Some(terminal) = terminal.clone() else { continue };
+        let command = line.strip_prefix("$ ");
+        let input = line.strip_prefix('>').map(|text| text.strip_prefix(' ').unwrap_or(text));
+        match (command.or(input), steps.last_mut()) {
+            (Some(typed), _) => {
+                let (is_command, typed) = (command.is_some(), typed.to_owned());
+                steps.push(Step { terminal, is_command, typed, printed: Vec::new() });
+            }
+            (None, Some(step)) if step.terminal == terminal => step.printed.push(line.to_owned()),
+            (None, _) => panic!("nothing was typed before {line:?}"),
+        }
+    }
+    steps
+}
+
+/// Whether a line is what the page says, where each placeholder stands for one character at least.
+fn fits(expected: &str, line: &str) -> bool {
+    let Some(start) = expected.find('<') else { return expected == line };
+    let (before, rest) = expected.split_at(start);
+    let Some(line) = line.strip_prefix(before) else { return false };
+    let places: [(&str, fn(char) -> bool); 3] = [
+        ("<n>", |letter| letter.is_ascii_digit()),
+        ("<hex>", |letter| letter.is_ascii_hexdigit()),
+        ("<any>", |_| true),
+    ];
+    let (rest, is_part) = places
+        .into_iter()
+        .find_map(|(name, is_part)| Some((rest.strip_prefix(name)?, is_part)))
+        .expect("a placeholder");
+    let ends = line.char_indices().take_while(|(_, letter)| is_part(*letter));
+    ends.map(|(at, letter)| at + letter.len_utf8()).any(|end| fits(rest, &line[end..]))
+}
+
+/// One shell for all commands that end by themselves.
+struct Shell {
+    child: Child,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Shell {
+    fn start() -> Self {
+        let program = Path::new(env!("CARGO_BIN_EXE_coracle")).parent().unwrap();
+        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+        let mut child = Command::new("sh")
+            .env("PATH", path)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        writeln!(child.stdin.as_mut().unwrap(), "exec 2>&1").unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, output }
+    }
+
+    /// All lines that a command prints. Each ends by itself, in seconds.
+    fn run(&mut self, command: &str) -> Vec<String> {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{command}\necho {END}").unwrap();
+        let lines = self.output.by_ref().lines().map(Result::unwrap);
+        lines.take_while(|line| line != END).collect()
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        // It ends with its input, unless it hangs in a test that has failed.
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+const END: &str = "the-command-has-ended";
+
+/// Consecutive ports that are free, of those that the system gives to nobody by itself.
+fn free_base(count: u16) -> u16 {
+    let from = 20_000 + u16::try_from(std::process::id() % 1000).unwrap() * 10;
+    let is_free = |base: &u16| {
+        (*base..*base + count).all(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok())
+    };
+    (from..32_000).find(is_free).expect("free ports")
+}
+
+/// The text with the ports of this run.
+fn with_ports(text: &str, base: u16) -> String {
+    // First to names that are in no text, lest one port is taken for another.
+    let mut text = text.to_owned();
+    for (at, port) in PORTS.iter().enumerate() {
+        text = text.replace(port, &format!("\u{1}{at}\u{2}"));
+    }
+    for (at, port) in (0..PORTS.len()).zip(base..) {
+        text = text.replace(&format!("\u{1}{at}\u{2}"), &port.to_string());
+    }
+    text
+}
+
+#[track_caller]
+fn compare(step: &Step, lines: &[String]) {
+    let expected: Vec<&str> = step.printed.iter().map(|line| line.trim_end()).collect();
+    let as_said = lines.len() == expected.len()
+        && expected.iter().zip(lines).all(|(expected, line)| fits(expected, line.trim_end()));
+    assert!(as_said, "{}\nprints\n{lines:#?}\nand not\n{expected:#?}", step.typed);
+}
+
+#[test]
+fn every_command_of_the_examples_prints_what_is_shown() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples.md");
+    let page = fs::read_to_string(page).unwrap();
+    let base = free_base(9);
+    let nodes = Scratch::new("examples", "");
+    let page = with_ports(&page, base);
+    let page = page.replace("nodes.txt", nodes.path());
+    let steps = steps(&page);
+    assert!(steps.iter().filter(|step| step.is_command).count() > 20, "{steps:#?}");
+    let mut shell = Shell::start();
+    let mut terminals: BTreeMap<String, Process> = BTreeMap::new();
+    for step in &steps {
+        if step.terminal.is_empty() {
+            let lines = shell.run(&step.typed);
+            compare(step, &lines);
+            continue;
+        }
+        if step.is_command {
+            let words: Vec<&str> = step.typed.split_whitespace().collect();
+            assert_eq!(words.first(), Some(&"coracle"));
+            terminals.insert(step.terminal.clone(), Process::start(&words[1..]));
+        } else {
+            terminals.get_mut(&step.terminal).expect("it runs").send(&step.typed);
+        }
+        let terminal = terminals.get_mut(&step.terminal).expect("it runs");
+        for expected in &step.printed {
+            if expected.starts_with('[') {
+                let is_there = || terminal.errors().lines().any(|line| fits(expected, line));
+                assert!(eventually(is_there), "{expected} in\n{}", terminal.errors());
+            } else {
+                let line = terminal.line();
+                assert!(fits(expected.trim_end(), line.trim_end()), "{line:?} for {expected:?}");
+            }
+        }
+        if step.typed.is_empty() {
+            assert!(terminals.remove(&step.terminal).expect("it runs").status().success());
+        }
+    }
+}
+
+#[test]
+fn a_placeholder_stands_for_one_character_at_least() {
+    assert!(fits("term <n>, <any>", "term 12, x"));
+    assert!(fits("<any>b<hex>", "abba"));
+    assert!(fits("(<n>)", "(1)"));
+    assert!(!fits("(<n>)", "()") && !fits("(<n>)", "(x)") && !fits("(<n>)", "(1) "));
+    assert!(!fits("a", "ab") && !fits("<any>", ""));
+}
