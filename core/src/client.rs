@@ -15,7 +15,7 @@ pub use ticket::Ticket;
 use heapless::Vec;
 use rand_core::Rng;
 
-use crate::message::Refusal;
+use crate::message::{Admin, AdminAnswer, Refusal};
 use crate::seal::Seal;
 use crate::status::{PeerPage, Status, count};
 use crate::types::{ClientId, EntryId, Epoch, Index, NodeId, SessionId, Ticks};
@@ -103,6 +103,8 @@ enum Kind {
     Status(Option<usize>),
     /// Of this server, or of any: how it sees the others, but for the first so many.
     Peers(Option<usize>, u8),
+    /// Of this server, or of the leader.
+    Admin(Option<usize>, Admin),
 }
 
 /// What an operation waits for.
@@ -130,10 +132,22 @@ enum Ending {
     Applied(EntryId),
     Answered(Index),
     Status,
-    Peers { first: u8, total: u8 },
-    Refused { refusal: Refusal, fate: Fate },
+    Peers {
+        first: u8,
+        total: u8,
+    },
+    Refused {
+        refusal: Refusal,
+        fate: Fate,
+    },
     SessionExpired,
     AnswerTooLong(usize),
+    /// What has no bytes of its own.
+    Admin(AdminAnswer<'static>),
+    Members {
+        version: Index,
+        is_committed: bool,
+    },
 }
 
 impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: usize>
@@ -307,6 +321,13 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             }
             Ending::Refused { refusal, fate } => Outcome::Refused { refusal, fate },
             Ending::SessionExpired => Outcome::SessionExpired,
+            Ending::Admin(answer) => Outcome::Admin(answer),
+            Ending::Members { version, is_committed } => match self.copy_out(buffer) {
+                Some(members) => {
+                    Outcome::Admin(AdminAnswer::Members { version, is_committed, members })
+                }
+                None => Outcome::AnswerTooLong { bytes: self.length },
+            },
             Ending::AnswerTooLong(bytes) => Outcome::AnswerTooLong { bytes },
         }
     }
@@ -326,8 +347,12 @@ impl Active {
 
     const fn is_free_to_move(&self) -> bool {
         match self.kind {
-            Kind::Command | Kind::Query | Kind::Status(None) | Kind::Peers(None, _) => true,
-            Kind::Status(Some(_)) | Kind::Peers(Some(_), _) => false,
+            Kind::Command
+            | Kind::Query
+            | Kind::Status(None)
+            | Kind::Peers(None, _)
+            | Kind::Admin(None, _) => true,
+            Kind::Status(Some(_)) | Kind::Peers(Some(_), _) | Kind::Admin(Some(_), _) => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::configuration::{Address, Members};
+use crate::raft::{Change, ChangeError, TransferError};
 use crate::snapshot::SnapshotName;
 use crate::types::{EntryId, Epoch, Index, NodeId, Nonce, SessionId, Term};
 use crate::varint;
@@ -45,6 +46,42 @@ pub enum Message<'a> {
     Request(Request<'a>),
     /// What came of it.
     Reply(Reply<'a>),
+}
+
+/// What an operator wants of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Admin {
+    /// A change of the members, answered when it is done. Only the leader makes one.
+    Change(Change),
+    /// Another leader: this one, or whoever has most of the log.
+    Transfer(Option<NodeId>),
+    /// The members, as the node that is asked knows them; answered at once.
+    Members,
+}
+
+/// A node's answer to an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum AdminAnswer<'a> {
+    /// The change is done. The index of the configuration's entry is its version.
+    Changed(Index),
+    /// The members are as they were.
+    NotChanged(ChangeError),
+    /// This node has been told to lead, and soon will.
+    Transferring(NodeId),
+    /// Leadership stays where it was.
+    NotTransferred(TransferError),
+    /// The members.
+    Members {
+        /// The index of the configuration's entry, which is its version; zero without one.
+        version: Index,
+        /// Whether that is committed.
+        is_committed: bool,
+        /// Their [encoded form](Members); empty without one.
+        #[serde(borrow, with = "crate::wire::bytes")]
+        members: &'a [u8],
+    },
 }
 
 impl Message<'_> {
@@ -319,6 +356,8 @@ pub enum Want<'a> {
         /// How many of them to pass over.
         first: u8,
     },
+    /// Something about the cluster itself.
+    Admin(Admin),
 }
 
 /// What came of a client's request.
@@ -380,6 +419,8 @@ pub enum Answer<'a> {
         #[serde(with = "crate::wire::bytes")]
         peers: &'a [u8],
     },
+    /// What came of a wish about the cluster itself.
+    Admin(#[serde(borrow)] AdminAnswer<'a>),
 }
 
 /// Why a request is refused for good. Nothing happened.

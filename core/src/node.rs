@@ -2,6 +2,7 @@
 //!
 //! This is the one place where *persist, apply, send* are put in order.
 
+mod admin;
 mod apply;
 mod command;
 mod pending;
@@ -21,7 +22,7 @@ use crate::raft::{
 };
 use crate::seal::Seal;
 use crate::status::{RoleName, Status};
-use crate::storage::{Persisted, Place, Storage};
+use crate::storage::{Persisted, Storage};
 use crate::types::{EntryId, NodeId, Ticks};
 use pending::PendingTable;
 use sessions::Sessions;
@@ -280,30 +281,22 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
                 }
                 Some(Output::Install(install)) => {
                     let (storage, sessions) = (&mut self.storage, &mut self.sessions);
-                    let machine = &mut self.machine;
-                    match snapshot::install::<P, MEMBERS, SESSIONS>(
-                        install, storage, sessions, machine,
-                    ) {
-                        Ok(Some(last)) => return Ok(Some(Event::Restored { last })),
-                        Ok(None) => {}
-                        Err(error) => {
-                            self.is_dead = true;
-                            return Err(error);
-                        }
+                    let installed = snapshot::install::<P, MEMBERS, SESSIONS>(
+                        install,
+                        storage,
+                        sessions,
+                        &mut self.machine,
+                    );
+                    self.is_dead |= installed.is_err();
+                    if let Some(last) = installed? {
+                        return Ok(Some(Event::Restored { last }));
                     }
                 }
                 Some(Output::Chunk(chunk)) => {
                     let to = Destination::Peer(chunk.to(), chunk.address());
-                    let (storage, failure) = (&mut self.storage, &mut self.failure);
-                    let written = chunk.write(buffer, |offset, into| {
-                        let read = storage.read_snapshot(Place::Kept, offset, into);
-                        *failure = read.err();
-                        failure.is_none()
-                    });
-                    let length = written.map_err(NodeError::BufferTooSmall)?;
-                    if let Some(error) = self.failure.take() {
-                        return self.die(error);
-                    }
+                    let sent = snapshot::send(chunk, &mut self.storage, buffer);
+                    self.is_dead |= matches!(sent, Err(NodeError::Storage(_)));
+                    let length = sent?;
                     if length > 0 {
                         return Ok(send(to, buffer, length));
                     }
@@ -321,6 +314,9 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         }
         if self.raft.role() != RoleName::Leader {
             self.pending.give_up_entries();
+        }
+        if self.pending.has_changes() {
+            self.tend_changes();
         }
         if let Err(error) = self.make_room() {
             return self.die(error);

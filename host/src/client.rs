@@ -369,7 +369,8 @@ fn ended(outcome: &Outcome<'_>) -> Failure {
         Outcome::Applied { .. }
         | Outcome::Answered { .. }
         | Outcome::Status(_)
-        | Outcome::Peers { .. } => Failure::Unknown("the answer is to another question".to_owned()),
+        | Outcome::Peers { .. }
+        | Outcome::Admin(_) => Failure::Unknown("the answer is to another question".to_owned()),
     }
 }
 

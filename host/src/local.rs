@@ -149,6 +149,7 @@ fn finished(ending: &Ending<'_>) -> Outcome {
         Ending::Answered { .. }
         | Ending::Status(_)
         | Ending::Peers { .. }
+        | Ending::Admin(_)
         | Ending::AnswerTooLong { .. } => {
             Outcome::Unknown("the answer is to another question".to_owned())
         }

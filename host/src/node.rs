@@ -187,7 +187,7 @@ impl Process {
         loop {
             let event = self.node.poll(&mut self.outgoing);
             match event.map_err(|error| io::Error::other(error.to_string()))? {
-                Some(Event::Send { to: Destination::Peer(id), datagram }) => {
+                Some(Event::Send { to: Destination::Peer(id, _), datagram }) => {
                     if let Some(to) = self.roster.address(id) {
                         self.event_loop.send(to, datagram);
                     }
@@ -204,6 +204,13 @@ impl Process {
                     self.tell(outcome);
                 }
                 Some(Event::Applied { .. }) => {}
+                Some(Event::Restored { last }) => {
+                    log::info!(
+                        "Node {} goes on from a snapshot up to index {}",
+                        self.node.raft().member().id,
+                        last.index
+                    );
+                }
                 None => return Ok(()),
             }
         }

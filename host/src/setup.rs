@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use coracle::{
     Buffers, Client, ClientOptions, ClusterId, Node, NodeId, Options, Platform, Raft, Server, Slot,
-    Ticks, Timing, Volatile,
+    Ticks, Timing, VolatileSnapshots,
 };
 use coracle_machines::{LIMIT_BYTES, Machine, Slot as KeySlot};
 use getrandom::SysRng;
@@ -25,7 +25,7 @@ impl Platform for Host {
     type Memory = Buffers<Box<[u8]>, Box<[Slot]>>;
     type Random = ChaCha8Rng;
     type Seal = FastChecksum;
-    type Storage = Volatile;
+    type Storage = VolatileSnapshots<Box<[u8]>>;
     type Machine = HostMachine;
     type Address = SocketAddr;
 }
@@ -58,7 +58,9 @@ pub fn node(roster: &Roster, timing: Timing, init: &BigInt) -> io::Result<Box<Ho
         vec![KeySlot::EMPTY; STORE_KEYS].into_boxed_slice(),
         to_number(init).unwrap_or_default(),
     );
-    Ok(Box::new(Node::new(raft, Volatile, machine)))
+    // Memory is taken from the system only where a snapshot is written.
+    let area = || vec![0; SNAPSHOT_BYTES].into_boxed_slice();
+    Ok(Box::new(Node::new(raft, VolatileSnapshots::new(area(), area()), machine)))
 }
 
 /// A client of these servers, which asks the first one first.
@@ -93,3 +95,5 @@ const LOG_BYTES: usize = 16 << 20;
 const LOG_SLOTS: usize = 1 << 19;
 const STORE_BYTES: usize = 64 << 20;
 const STORE_KEYS: usize = 1 << 16;
+/// Every key and value, and every session with the largest response.
+const SNAPSHOT_BYTES: usize = STORE_BYTES + (8 << 20);

@@ -4,7 +4,8 @@ use rand_core::Rng;
 
 use super::request::Wish;
 use super::{Active, Client, ClientDropped, Due, Ending, Fate, Finish, Kind, Phase, Session};
-use crate::message::{Answer, Message, Refusal, Reply};
+use crate::configuration::Members;
+use crate::message::{AdminAnswer, Answer, Message, Refusal, Reply};
 use crate::seal::Seal;
 use crate::status::{PeerPage, Status, count};
 use crate::types::{Epoch, NodeId, SessionId};
@@ -91,9 +92,28 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             {
                 Ok(Verdict::Ended(Ending::Peers { first, total }, peers))
             }
-            (Wish::Open | Wish::Command(_) | Wish::Query, Answer::NotLeader(hint)) => {
-                advice(Verdict::Redirected(hint))
+            (
+                Wish::Admin(_),
+                Answer::Admin(AdminAnswer::Members { version, is_committed, members }),
+            ) if members.is_empty() || Members::parse(members).is_some() => {
+                Ok(Verdict::Ended(Ending::Members { version, is_committed }, members))
             }
+            (Wish::Admin(_), Answer::Admin(AdminAnswer::Changed(version))) => {
+                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::Changed(version)), &[]))
+            }
+            (Wish::Admin(_), Answer::Admin(AdminAnswer::NotChanged(error))) => {
+                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::NotChanged(error)), &[]))
+            }
+            (Wish::Admin(_), Answer::Admin(AdminAnswer::Transferring(to))) => {
+                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::Transferring(to)), &[]))
+            }
+            (Wish::Admin(_), Answer::Admin(AdminAnswer::NotTransferred(error))) => {
+                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::NotTransferred(error)), &[]))
+            }
+            (
+                Wish::Open | Wish::Command(_) | Wish::Query | Wish::Admin(_),
+                Answer::NotLeader(hint),
+            ) => advice(Verdict::Redirected(hint)),
             (_, Answer::Busy | Answer::Unknown) => advice(Verdict::Deferred),
             (Wish::Command(_) | Wish::Query, Answer::SessionExpired) if self.session.is_some() => {
                 Ok(Verdict::Ended(Ending::SessionExpired, &[]))
@@ -107,12 +127,18 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
                 Ok(Verdict::Ended(Ending::Refused { refusal, fate }, &[]))
             }
             (
-                Wish::Open | Wish::Command(_) | Wish::Query | Wish::Status | Wish::Peers(_),
+                Wish::Open
+                | Wish::Command(_)
+                | Wish::Query
+                | Wish::Status
+                | Wish::Peers(_)
+                | Wish::Admin(_),
                 Answer::Opened(_)
                 | Answer::Applied { .. }
                 | Answer::Answered { .. }
                 | Answer::Status(_)
                 | Answer::Peers { .. }
+                | Answer::Admin(_)
                 | Answer::NotLeader(_)
                 | Answer::SessionExpired,
             ) => Err(ClientDropped::Unexpected),
@@ -122,9 +148,12 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
     const fn fate_of_refused(&self, active: &Active, wish: &Wish) -> Fate {
         match wish {
             Wish::Command(_) if self.number > active.first => Fate::Unknown,
-            Wish::Command(_) | Wish::Open | Wish::Query | Wish::Status | Wish::Peers(_) => {
-                Fate::NothingHappened
-            }
+            Wish::Command(_)
+            | Wish::Open
+            | Wish::Query
+            | Wish::Status
+            | Wish::Peers(_)
+            | Wish::Admin(_) => Fate::NothingHappened,
         }
     }
 
@@ -196,7 +225,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
         match (kind, ending) {
             (_, Ending::SessionExpired) => self.session = None,
             (Kind::Command, _) => self.spend_sequence(),
-            (Kind::Query | Kind::Status(_) | Kind::Peers(..), _) => {}
+            (Kind::Query | Kind::Status(_) | Kind::Peers(..) | Kind::Admin(..), _) => {}
         }
     }
 
@@ -242,7 +271,9 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
         }
         match self.wish(active.kind) {
             Wish::Open | Wish::Command(_) => self.command_room = bytes,
-            Wish::Query | Wish::Status | Wish::Peers(_) => self.query_room = bytes,
+            Wish::Query | Wish::Status | Wish::Peers(_) | Wish::Admin(_) => {
+                self.query_room = bytes;
+            }
         }
         if active.redirects >= self.servers.len() {
             return self.pause(active);

@@ -1,6 +1,6 @@
 //! What a client says to its user.
 
-use crate::message::Refusal;
+use crate::message::{AdminAnswer, Refusal};
 use crate::status::{PeerPage, Status};
 use crate::types::{EntryId, Epoch, Index, NodeId};
 use crate::wire::DecodeError;
@@ -58,6 +58,8 @@ pub enum Outcome<'b> {
         /// The page.
         peers: PeerPage<'b>,
     },
+    /// What came of a wish about the cluster itself.
+    Admin(AdminAnswer<'b>),
     /// It will never be done.
     Refused {
         /// Why.

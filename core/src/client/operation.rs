@@ -4,6 +4,7 @@ use rand_core::Rng;
 
 use super::request::{self, Wish};
 use super::{Active, Client, Ending, Fate, Finish, Kind, Phase, RetryError, StartError};
+use crate::message::Admin;
 use crate::seal::Seal;
 use crate::wire::MAX_NUMBER;
 
@@ -74,6 +75,18 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
         self.start(Kind::Peers(server, first), 0, |_| Some(0))
     }
 
+    /// Wants something about the cluster itself, of the leader or of the server at this place in the
+    /// list given to `new`. A change that was sent twice may be answered as one that is done already.
+    ///
+    /// # Errors
+    /// `StartError`: nothing has changed.
+    pub fn admin(&mut self, server: Option<usize>, admin: Admin) -> Result<(), StartError> {
+        if server.is_some_and(|at| at >= self.servers.len()) {
+            return Err(StartError::NoSuchServer);
+        }
+        self.start(Kind::Admin(server, admin), 0, |_| Some(0))
+    }
+
     /// Gives up the operation under way; its answer is dropped, even one that waits to be polled.
     ///
     /// A command that was sent may still take effect. Its sequence number is spent by the next
@@ -86,9 +99,14 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
                 Wish::Command(_) if self.number >= active.first => {
                     (Fate::Unknown, Phase::Abandoned { first: active.first })
                 }
-                Wish::Command(_) | Wish::Open | Wish::Query | Wish::Status | Wish::Peers(_) => {
-                    (Fate::NothingHappened, Phase::Idle)
-                }
+                // A change that was sent may be made, but no session knows of it.
+                Wish::Admin(_) if self.number >= active.first => (Fate::Unknown, Phase::Idle),
+                Wish::Command(_)
+                | Wish::Open
+                | Wish::Query
+                | Wish::Status
+                | Wish::Peers(_)
+                | Wish::Admin(_) => (Fate::NothingHappened, Phase::Idle),
             },
             Phase::Finished(finish) => (finish.fate(), Phase::Idle),
         };
@@ -172,7 +190,9 @@ impl Finish {
         match (self.kind, self.ending) {
             (_, Ending::Refused { fate, .. }) => fate,
             (Kind::Command, _) => Fate::Unknown,
-            (Kind::Query | Kind::Status(_) | Kind::Peers(..), _) => Fate::NothingHappened,
+            (Kind::Query | Kind::Status(_) | Kind::Peers(..) | Kind::Admin(..), _) => {
+                Fate::NothingHappened
+            }
         }
     }
 }

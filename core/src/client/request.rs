@@ -3,7 +3,7 @@
 use rand_core::Rng;
 
 use super::{Active, Client, ClientEvent, Due, Kind, Session};
-use crate::message::Want;
+use crate::message::{Admin, Want};
 use crate::seal::Seal;
 use crate::status::count;
 use crate::types::{Epoch, Ticks};
@@ -18,6 +18,7 @@ pub(super) enum Wish {
     Query,
     Status,
     Peers(u8),
+    Admin(Admin),
 }
 
 impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: usize>
@@ -31,6 +32,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             (Kind::Query, _) => Wish::Query,
             (Kind::Status(_), _) => Wish::Status,
             (Kind::Peers(_, first), _) => Wish::Peers(first),
+            (Kind::Admin(_, admin), _) => Wish::Admin(admin),
         }
     }
 
@@ -63,8 +65,12 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
     /// The place of the server that the request goes to.
     pub(super) const fn asked(&self, active: &Active) -> usize {
         match active.kind {
-            Kind::Status(Some(at)) | Kind::Peers(Some(at), _) => at,
-            Kind::Command | Kind::Query | Kind::Status(None) | Kind::Peers(None, _) => self.target,
+            Kind::Status(Some(at)) | Kind::Peers(Some(at), _) | Kind::Admin(Some(at), _) => at,
+            Kind::Command
+            | Kind::Query
+            | Kind::Status(None)
+            | Kind::Peers(None, _)
+            | Kind::Admin(None, _) => self.target,
         }
     }
 
@@ -78,6 +84,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             Wish::Query => (Want::Query { query: content }, self.query_room),
             Wish::Status => (Want::Status, self.query_room),
             Wish::Peers(first) => (Want::Peers { first }, self.query_room),
+            Wish::Admin(admin) => (Want::Admin(admin), self.query_room),
         };
         let route = ClientRoute {
             cluster: self.options.cluster,

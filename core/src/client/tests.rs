@@ -7,7 +7,7 @@ use std::vec::Vec;
 use rand_core::TryRng;
 
 use super::*;
-use crate::message::{Answer, Message, Reply, Request, Want};
+use crate::message::{Admin, Answer, Message, Reply, Request, Want};
 use crate::seal::Checksum;
 use crate::types::{ClusterId, Term};
 use crate::wire::{self, ClientRoute, Header, Route};
@@ -92,6 +92,7 @@ enum Wish {
     Query(Vec<u8>),
     Status,
     Peers(u8),
+    Admin(Admin),
 }
 
 fn understand(to: u8, datagram: &[u8]) -> Asked {
@@ -107,6 +108,7 @@ fn understand(to: u8, datagram: &[u8]) -> Asked {
         Want::Query { query } => Wish::Query(query.to_vec()),
         Want::Status => Wish::Status,
         Want::Peers { first } => Wish::Peers(first),
+        Want::Admin(admin) => Wish::Admin(admin),
     };
     let (number, bytes, padding) = (header.number, datagram.len(), padding.len());
     Asked { to, number, route, wish, bytes, padding }

@@ -5,9 +5,9 @@ use heapless::Vec;
 use super::apply::Effect;
 use super::{Platform, ResponseOf};
 use crate::machine::StateMachine;
-use crate::message::Refusal;
-use crate::raft::{ReadId, Reads};
-use crate::types::{ClientId, EntryId, NodeId, SessionId};
+use crate::message::{AdminAnswer, Refusal};
+use crate::raft::{Change, ReadId, Reads};
+use crate::types::{ClientId, EntryId, Index, NodeId, SessionId};
 
 type QueryOf<P> = <<P as Platform>::Machine as StateMachine>::Query;
 
@@ -47,6 +47,10 @@ pub(super) enum Work<P: Platform> {
     Status,
     /// A page of the others, behind so many.
     Peers(u8),
+    /// The change of members that begins with this entry must be done.
+    Change(EntryId, Change),
+    Admin(AdminAnswer<'static>),
+    Members,
     NotLeader(Option<NodeId>),
     Busy,
     Unknown,
@@ -98,6 +102,35 @@ impl<P: Platform, const CAPACITY: usize> PendingTable<P, CAPACITY> {
         is_same
     }
 
+    /// The same change, sent again: the answer goes where it was sent from last. False if it is not
+    /// waited for.
+    pub(super) fn is_changing(&mut self, asker: &Asker<P::Address>, change: Change) -> bool {
+        let is_it = |pending: &&mut Pending<P>| {
+            let is_same = matches!(pending.work, Work::Change(_, waiting) if waiting == change);
+            pending.asker.client == asker.client && is_same
+        };
+        let found = self.waiting.iter_mut().find(is_it);
+        found.map(|pending| pending.asker = *asker).is_some()
+    }
+
+    /// Whether anybody waits for a change of members.
+    pub(super) fn has_changes(&self) -> bool {
+        self.waiting.iter().any(|pending| matches!(pending.work, Work::Change(..)))
+    }
+
+    /// Tells those whose changes are done, or will never be.
+    pub(super) fn on_changes(&mut self, version: Index, is_done: impl Fn(EntryId) -> Option<bool>) {
+        for pending in &mut self.waiting {
+            if let Work::Change(entry, _) = pending.work {
+                match is_done(entry) {
+                    Some(true) => pending.work = Work::Admin(AdminAnswer::Changed(version)),
+                    Some(false) => {}
+                    None => pending.work = Work::Unknown,
+                }
+            }
+        }
+    }
+
     /// An entry is applied: whoever waits for it, or for another one that would have stood there,
     /// has an answer.
     pub(super) fn on_applied(&mut self, applied: EntryId, effect: &Effect<ResponseOf<P>>) {
@@ -121,7 +154,7 @@ impl<P: Platform, const CAPACITY: usize> PendingTable<P, CAPACITY> {
     /// We do not lead: whether what was proposed here will be applied is for others to say.
     pub(super) fn give_up_entries(&mut self) {
         for pending in &mut self.waiting {
-            if let Work::Entry(..) = &pending.work {
+            if let Work::Entry(..) | Work::Change(..) = &pending.work {
                 pending.work = Work::Unknown;
             }
         }
@@ -144,8 +177,9 @@ impl<P: Platform, const CAPACITY: usize> PendingTable<P, CAPACITY> {
         if let Some(asker) = self.turned_away.take() {
             return Some(Pending { asker, work: Work::Busy });
         }
-        let is_waiting =
-            |pending: &Pending<P>| matches!(pending.work, Work::Entry(..) | Work::Query(..));
+        let is_waiting = |pending: &Pending<P>| {
+            matches!(pending.work, Work::Entry(..) | Work::Query(..) | Work::Change(..))
+        };
         let place = self.waiting.iter().position(|pending| !is_waiting(pending))?;
         (place < self.waiting.len()).then(|| self.waiting.swap_remove(place))
     }

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::pending::{Asker, Pending, Work};
 use super::{Destination, Node, Platform};
+use crate::configuration::{MEMBER_BYTES_MAX, encode_members};
 use crate::machine::StateMachine;
-use crate::message::{Answer, Message, Refusal, Reply};
+use crate::message::{AdminAnswer, Answer, Message, Refusal, Reply};
 use crate::seal::Seal;
 use crate::wire::body::Kind;
 use crate::wire::{self, ClientRoute, HEADER_BYTES, Header, MAX_NUMBER, Route};
@@ -75,15 +76,31 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
                 let status = self.raft.status();
                 return self.write_payload(asker, STATUS, &[], &status, buffer);
             }
+            Work::Members => return self.write_members(asker, buffer),
+            Work::Admin(answer) => Answer::Admin(*answer),
             Work::Peers(first) => return self.write_peers(asker, *first, buffer),
             Work::Opened(session) => Answer::Opened(*session),
             Work::NotLeader(leader) => Answer::NotLeader(*leader),
             Work::Busy => Answer::Busy,
-            Work::Unknown | Work::Entry(..) | Work::Query(..) => Answer::Unknown,
+            Work::Unknown | Work::Entry(..) | Work::Query(..) | Work::Change(..) => Answer::Unknown,
             Work::Expired => Answer::SessionExpired,
             Work::Refused(refusal) => Answer::Refused(*refusal),
         };
         self.write_plain(asker, answer, buffer)
+    }
+
+    /// Writes who the members are, as this node knows.
+    fn write_members(&self, asker: &Asker<P::Address>, buffer: &mut [u8]) -> Option<usize> {
+        let configuration = self.raft.configuration();
+        let mut space = [[0; MEMBER_BYTES_MAX]; MEMBERS];
+        let space = space.as_flattened_mut();
+        let length = encode_members(&configuration.members, space)?;
+        let answer = AdminAnswer::Members {
+            version: configuration.index,
+            is_committed: configuration.index <= self.raft.commit(),
+            members: space.get(..length)?,
+        };
+        self.write_plain(asker, Answer::Admin(answer), buffer)
     }
 
     fn header(&self, asker: &Asker<P::Address>) -> Header {

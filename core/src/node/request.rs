@@ -4,7 +4,7 @@ use super::command::{Content, SESSION_BYTES_MAX, read_whole};
 use super::pending::{Asker, Work};
 use super::{Node, Platform};
 use crate::machine::StateMachine;
-use crate::message::{Refusal, Want};
+use crate::message::{Admin, Refusal, Want};
 use crate::raft::{ClientRequest, ProposeError, ReadError};
 use crate::status::{RoleName, count};
 use crate::types::{EntryId, Epoch, SessionId};
@@ -26,6 +26,9 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
                 return;
             }
         }
+        if let Want::Admin(admin) = request.request.want {
+            return self.on_admin_request(asker, admin);
+        }
         if !self.pending.admit(&asker) {
             count(&mut self.raft.counters_mut().busy);
             return;
@@ -39,8 +42,24 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
             Want::Query { query } => self.on_query(query),
             Want::Status => Work::Status,
             Want::Peers { first } => Work::Peers(first),
+            Want::Admin(_) => return,
         };
         self.pending.add(asker, work);
+    }
+
+    /// An operator's wish takes a place in the table only if it is not the one that waits there.
+    fn on_admin_request(&mut self, asker: Asker<P::Address>, admin: Admin) {
+        if let Admin::Change(change) = admin
+            && self.pending.is_changing(&asker, change)
+        {
+            return;
+        }
+        if self.pending.admit(&asker) {
+            let work = self.on_admin(admin);
+            self.pending.add(asker, work);
+        } else {
+            count(&mut self.raft.counters_mut().busy);
+        }
     }
 
     fn on_open(&mut self, asker: &Asker<P::Address>) -> Work<P> {

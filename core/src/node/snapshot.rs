@@ -1,11 +1,14 @@
 //! Snapshots as the node takes, sends and installs them: the protocol's head, the sessions, and the
 //! state machine's part.
 
+use rand_core::Rng;
+
 use super::{Node, NodeError, Platform};
 use crate::configuration::{MEMBER_BYTES_MAX, Members, encode_members};
+use crate::log::Memory;
 use crate::machine::{BadSnapshot, Full, Sink, Source, StateMachine};
-use crate::raft::{Install, Piece};
-use crate::seal::CRC;
+use crate::raft::{Install, Piece, SendChunk};
+use crate::seal::{CRC, Seal};
 use crate::snapshot::{Head, Meter, Snapshot, SnapshotName};
 use crate::storage::{Place, Saving, Staging, Storage};
 use crate::types::EntryId;
@@ -110,6 +113,29 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
             Ok(Staging::NoRoom) => self.raft.on_piece(piece, false),
             Err(error) => self.failure = Some(error),
         }
+    }
+}
+
+/// Writes a chunk, read from what the medium keeps; zero if there is nothing left to send.
+pub(super) fn send<M, R, S, K, const N: usize>(
+    chunk: SendChunk<'_, M, R, S, N>,
+    storage: &mut K,
+    buffer: &mut [u8],
+) -> Result<usize, NodeError<K::Error>>
+where
+    M: Memory,
+    R: Rng,
+    S: Seal,
+    K: Storage,
+{
+    let mut failure = None;
+    let written = chunk.write(buffer, |offset, into| {
+        failure = storage.read_snapshot(Place::Kept, offset, into).err();
+        failure.is_none()
+    });
+    match failure {
+        Some(error) => Err(NodeError::Storage(error)),
+        None => written.map_err(NodeError::BufferTooSmall),
     }
 }
 

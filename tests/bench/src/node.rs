@@ -56,7 +56,7 @@ impl<S: Seal> Member for NodeMember<S> {
     fn poll(&mut self, buffer: &mut [u8]) -> Polled {
         match self.node.poll(buffer) {
             Ok(None) => Polled::Idle,
-            Ok(Some(Event::Send { to: Destination::Peer(to), datagram })) => {
+            Ok(Some(Event::Send { to: Destination::Peer(to, _), datagram })) => {
                 Polled::Sends { to, length: datagram.len() }
             }
             Ok(Some(Event::Applied { .. })) => Polled::Worked,

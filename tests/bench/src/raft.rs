@@ -72,6 +72,7 @@ impl<S: Seal> Member for RaftMember<S> {
                 apply.done();
             }
             Some(Output::Reads(_)) => panic!("nobody reads here"),
+            Some(Output::Install(_) | Output::Chunk(_)) => panic!("nobody is behind here"),
             Some(Output::Failed(violation)) => panic!("{violation:?}"),
         }
         Polled::Worked

@@ -123,11 +123,11 @@ pub fn malformed_members_are_rejected() {
     let learners = [0, 16, 32].map(|at| with(at + 14, &[0]));
     assert_eq!(learners, [true; 3], "two voters and a learner");
     let mut nobody = good.clone();
-    [14, 30, 46].map(|at| nobody[at] = 0);
+    [14, 30, 46].iter().for_each(|at| nobody[*at] = 0);
     assert!(Members::parse(&nobody).is_none(), "no voter");
-    [14, 30, 46].map(|at| nobody[at] = 4);
+    [14, 30, 46].iter().for_each(|at| nobody[*at] = 4);
     assert!(Members::parse(&nobody).is_none(), "no voter in the new half");
-    [14, 30, 46].map(|at| nobody[at] = 3);
+    [14, 30, 46].iter().for_each(|at| nobody[*at] = 3);
     assert!(Members::parse(&nobody).is_none(), "no voter in the old half");
     assert!(Members::parse(&[]).is_none(), "nobody");
     assert!((1..16).all(|cut| Members::parse(&good[..48 - cut]).is_none()), "a part of a member");

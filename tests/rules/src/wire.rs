@@ -2,16 +2,16 @@
 //! else is taken.
 
 use coracle::message::{
-    Answer, Append, AppendOutcome, AppendReply, BootReply, Chunk, ChunkOutcome, ChunkReply, Hello,
-    HelloReply, Message, ReadReply, ReadRequest, Refusal, Reply, Request, Standing, TimeoutNow,
-    VoteReply, VoteRequest, Want,
+    Admin, AdminAnswer, Answer, Append, AppendOutcome, AppendReply, BootReply, Chunk, ChunkOutcome,
+    ChunkReply, Hello, HelloReply, Message, ReadReply, ReadRequest, Refusal, Reply, Request,
+    Standing, TimeoutNow, VoteReply, VoteRequest, Want,
 };
 use coracle::wire::{
     self, ClientRoute, DecodeError, HEADER_BYTES, Header, Introduction, MAX_NUMBER, Route,
 };
 use coracle::{
-    Checksum, ClientId, Epoch, Incarnation, Index, MemberId, Members, NodeId, Nonce, Seal,
-    SessionId, SnapshotName, Term,
+    Change, ChangeError, Checksum, ClientId, Epoch, Incarnation, Index, MemberId, Members, NodeId,
+    Nonce, Seal, SessionId, SnapshotName, Term, TransferError,
 };
 
 use crate::harness::{Bench, CLUSTER, ONE, Random, THREE, TWO, at};
@@ -20,7 +20,7 @@ use crate::harness::{Bench, CLUSTER, ONE, Random, THREE, TWO, at};
 const ROOM: usize = 512;
 
 /// How many messages [`sample`] has.
-pub const SAMPLES: usize = 41;
+pub const SAMPLES: usize = 50;
 
 /// The names of the kinds, by the code that a datagram has for them.
 pub const KINDS: [&str; 17] = [
@@ -137,6 +137,25 @@ pub fn sample(which: usize) -> Message<'static> {
         }),
         39 => request(Want::Peers { first: 255 }),
         40 => reply(Answer::Peers { first: 2, total: 31, peers: &[1, 2, 3] }),
+        41 => request(Want::Admin(Admin::Members)),
+        42 => request(Want::Admin(Admin::Transfer(Some(THREE)))),
+        43 => {
+            let member = MemberId { id: THREE, incarnation: Incarnation(0x33) };
+            let change = Change::Add { member, datagram: 1200, address, is_voter: true };
+            request(Want::Admin(Admin::Change(change)))
+        }
+        44 => request(Want::Admin(Admin::Change(Change::Remove(THREE)))),
+        45 => reply(Answer::Admin(AdminAnswer::Changed(Index(70_000)))),
+        46 => reply(Answer::Admin(AdminAnswer::NotChanged(ChangeError::TooManyMembers {
+            capacity: 5,
+        }))),
+        47 => reply(Answer::Admin(AdminAnswer::Transferring(THREE))),
+        48 => reply(Answer::Admin(AdminAnswer::NotTransferred(TransferError::InProgress))),
+        49 => reply(Answer::Admin(AdminAnswer::Members {
+            version: Index(9),
+            is_committed: true,
+            members: &THREE_MEMBERS,
+        })),
         _ => panic!("there are {SAMPLES} samples"),
     }
 }

@@ -309,7 +309,10 @@ fn end(
             records.counts.expired += 1;
             Ok(())
         }
-        Outcome::Status(_) | Outcome::Peers { .. } | Outcome::AnswerTooLong { .. } => {
+        Outcome::Status(_)
+        | Outcome::Peers { .. }
+        | Outcome::Admin(_)
+        | Outcome::AnswerTooLong { .. } => {
             ensure(11, false, || format!("an operation ended with {outcome:?}"))
         }
     }

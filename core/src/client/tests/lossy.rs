@@ -34,7 +34,9 @@ impl Cluster {
                 }
                 reply(asked, applied(*last, response))
             }
-            Wish::Query(_) | Wish::Status | Wish::Peers(_) => panic!("not asked here"),
+            Wish::Query(_) | Wish::Status | Wish::Peers(_) | Wish::Admin(_) => {
+                panic!("not asked here")
+            }
         }
     }
 }

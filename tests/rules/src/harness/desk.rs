@@ -1,12 +1,12 @@
 //! Whole members and their clients: what a client asks and what it is told.
 
-use coracle::message::{Answer, Message, Refusal, Reply, Request, Want};
+use coracle::message::{AdminAnswer, Answer, Message, Refusal, Reply, Request, Want};
 use coracle::wire::{self, ClientRoute, Header, Route};
 use coracle::{
-    BadSnapshot, Checksum, ClientId, Contents, Destination, EntryId, Epoch, Event, Full, Index,
-    Node, NodeId, PeerPage, PeerStatus, Persisted, Place, Platform, Raft, Receipt, RoleName,
-    Saving, SessionId, Sink, Snapshot, SnapshotName, Source, Staging, StateMachine, Status,
-    Storage, Ticks, VolatileSnapshots, Write,
+    BadSnapshot, ChangeError, Checksum, ClientId, Contents, Destination, EntryId, Epoch, Event,
+    Full, Index, Members, Node, NodeId, PeerPage, PeerStatus, Persisted, Place, Platform, Raft,
+    Receipt, RoleName, Saving, SessionId, Sink, Snapshot, SnapshotName, Source, Staging,
+    StateMachine, Status, Storage, Ticks, TransferError, VolatileSnapshots, Write,
 };
 
 use super::{CLUSTER, DATAGRAM, HEARTBEAT, MEMBERS, Random, Small, options, others};
@@ -68,6 +68,16 @@ pub enum Told {
     Expired,
     /// It will never be done.
     Refused(Refusal),
+    /// The members are others now, from this entry on.
+    Changed(Index),
+    /// The members are the same.
+    NotChanged(ChangeError),
+    /// This node will lead.
+    Transferring(NodeId),
+    /// Nobody else will lead.
+    NotTransferred(TransferError),
+    /// The members: the entry that names them, whether it is committed, and how many there are.
+    Members(Index, bool, usize),
 }
 
 impl<const N: usize> Desk<N> {
@@ -214,6 +224,14 @@ impl<const N: usize> Desk<N> {
             Answer::Applied { entry, response } => Told::Applied(entry, value(response)),
             Answer::Answered { index, answer } => Told::Answered(index, value(answer)),
             Answer::Status(status) => Told::Status(Status::decode(status).expect("a status")),
+            Answer::Admin(AdminAnswer::Changed(version)) => Told::Changed(version),
+            Answer::Admin(AdminAnswer::NotChanged(error)) => Told::NotChanged(error),
+            Answer::Admin(AdminAnswer::Transferring(to)) => Told::Transferring(to),
+            Answer::Admin(AdminAnswer::NotTransferred(error)) => Told::NotTransferred(error),
+            Answer::Admin(AdminAnswer::Members { version, is_committed, members }) => {
+                let members = Members::parse(members).expect("well-formed members");
+                Told::Members(version, is_committed, members.count())
+            }
             Answer::Peers { first, total, peers } => {
                 let mut page = PeerPage::parse(peers).expect("a page").iter();
                 Told::Peers { first, total, peers: [(); MEMBERS].map(|()| page.next()) }
