@@ -1,139 +1,99 @@
 //! `coracle cluster`: node processes on this machine, and a prompt to them.
 
+mod actions;
+mod lead;
+mod network;
+mod nodes;
+mod table;
+
 use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use coracle::{NodeId, RoleName, Status};
+use coracle::{NodeId, RoleName, Server, Status};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use crate::cli::ClusterArguments;
 use crate::client::Session;
-use crate::prompt::{Prompt, print};
-use crate::roster::servers_on;
+use crate::print::print;
+use crate::prompt::Prompt;
+use crate::roster::loopback;
+
+pub use actions::{Action, Who};
+use network::Network;
+use nodes::{Children, Member, Nodes, StartError};
 
 /// Runs the cluster until the prompt ends.
 ///
 /// # Errors
 /// When the nodes do not start, or the prompt cannot be read or written.
 pub fn run(arguments: &ClusterArguments) -> io::Result<()> {
-    let ports = free_ports(usize::from(arguments.nodes), arguments.base_port)?;
-    let names: Vec<String> = ports.iter().map(u16::to_string).collect();
-    let names = names.join(" ");
-    print(&format_args!("starting {} nodes on 127.0.0.1, ports {names}", ports.len()))?;
-    let nodes = Nodes::default();
-    end_on_signal(Arc::clone(&nodes.running))?;
-    nodes.start(&ports)?;
-    let mut session = Session::new(&servers_on(&ports))?;
-    let leader = wait_for_leader(&ports, &nodes, &mut session)?;
+    let children = Children::default();
+    end_on_signal(children.clone())?;
+    let nodes = start(arguments, &children)?;
+    let addresses: Vec<SocketAddr> = nodes.members().iter().map(|node| node.address).collect();
+    let mut cluster = Cluster::new(nodes)?;
+    let ports: Vec<String> = addresses.iter().map(|address| address.port().to_string()).collect();
+    let several = if ports.len() == 1 { "" } else { "s" };
+    let (count, ports) = (ports.len(), ports.join(" "));
+    print(&format_args!("starting {count} node{several} on 127.0.0.1, port{several} {ports}"))?;
+    let leader = cluster.wait_for_all()?;
+    let servers: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    let (program, servers) = (program(), servers.join(","));
+    print(&format_args!("from another terminal: {program} client --servers {servers} get"))?;
     print(&format_args!("ready: node {leader} leads; help lists the commands"))?;
-    Prompt::new(&ports, session).serve()
+    Prompt::new(cluster).serve()
 }
 
-/// The processes. They end with this value, and with this process: a node ends when the pipe to its
-/// standard input does.
-#[derive(Default)]
-struct Nodes {
-    running: Arc<Mutex<Vec<Node>>>,
+/// Nodes, the network between them, and a client of theirs.
+pub struct Cluster {
+    nodes: Nodes,
+    network: Network,
+    paused: Vec<NodeId>,
+    /// For commands.
+    pub session: Session,
+    /// For whatever has no effect. It is another client, so that a command whose outcome is unknown
+    /// can still be asked for again.
+    pub observer: Session,
 }
 
-struct Node {
-    port: u16,
-    process: Child,
-}
-
-impl Nodes {
-    fn start(&self, ports: &[u16]) -> io::Result<()> {
-        for port in ports {
-            let process = spawn(*port, ports).map_err(|error| {
-                io::Error::other(format!("node {port} cannot be started: {error}"))
-            })?;
-            lock(&self.running).push(Node { port: *port, process });
-        }
-        Ok(())
+impl Cluster {
+    fn new(nodes: Nodes) -> io::Result<Self> {
+        let server = |node: &Member| Server { address: node.address, id: Some(node.id) };
+        let servers: Vec<Server<SocketAddr>> = nodes.members().iter().map(server).collect();
+        let (session, observer) = (Session::new(&servers)?, Session::new(&servers)?);
+        Ok(Self { nodes, network: Network::default(), paused: Vec::new(), session, observer })
     }
 
-    /// A node that has ended by itself.
-    fn ended(&self) -> Option<(u16, ExitStatus)> {
-        let mut running = lock(&self.running);
-        running.iter_mut().find_map(|node| Some((node.port, node.process.try_wait().ok()??)))
+    /// Who there is.
+    pub fn ids(&self) -> Vec<NodeId> {
+        self.nodes.members().iter().map(|node| node.id).collect()
     }
-}
 
-impl Drop for Nodes {
-    fn drop(&mut self) {
-        end_all(&self.running);
-    }
-}
-
-fn spawn(port: u16, ports: &[u16]) -> io::Result<Child> {
-    let others = ports.iter().filter(|other| **other != port).map(u16::to_string);
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["node", "--my_port", &port.to_string(), "--other_ports"]).args(others);
-    command.stdin(Stdio::piped()).stdout(Stdio::null());
-    command.args(["--log", log::max_level().as_str()]);
-    command.spawn()
-}
-
-/// Ends the nodes at once and waits for them: they store nothing.
-fn end_all(running: &Mutex<Vec<Node>>) {
-    let mut running = lock(running);
-    for node in running.iter_mut() {
-        if let Err(error) = node.process.kill() {
-            log::debug!("node {}: {error}", node.port);
+    /// Waits until every node has joined the cluster and follows one leader.
+    fn wait_for_all(&mut self) -> io::Result<NodeId> {
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            let places = 0..self.nodes.members().len();
+            let statuses: Vec<Option<Status>> =
+                places.clone().map(|place| self.observer.status(place).ok()).collect();
+            if let Some(leader) = common_leader(&statuses) {
+                return Ok(leader);
+            }
+            for place in places {
+                if let Some(status) = self.nodes.ended(place) {
+                    let id = self.nodes.members()[place].id;
+                    return Err(io::Error::other(format!("node {id} has ended ({status})")));
+                }
+            }
+            if Instant::now() >= deadline {
+                let limit = START_LIMIT.as_secs();
+                let why = format!("the nodes have not found a leader within {limit} s");
+                return Err(io::Error::other(why));
+            }
+            thread::sleep(ASK_INTERVAL);
         }
-    }
-    for mut node in running.drain(..) {
-        if let Err(error) = node.process.wait() {
-            log::debug!("node {}: {error}", node.port);
-        }
-    }
-}
-
-/// Ends the nodes, then this process, when a signal asks for it. A line editor that is in the
-/// middle of a line leaves the terminal as it was before.
-fn end_on_signal(running: Arc<Mutex<Vec<Node>>>) -> io::Result<()> {
-    let terminal = tcgetattr(io::stdin()).ok();
-    let end = move || {
-        end_all(&running);
-        if let Some(terminal) = &terminal
-            && let Err(error) = tcsetattr(io::stdin(), OptionalActions::Now, terminal)
-        {
-            log::debug!("the terminal: {error}");
-        }
-        std::process::exit(ENDED_BY_SIGNAL);
-    };
-    ctrlc::set_handler(end).map_err(io::Error::other)
-}
-
-fn lock(running: &Mutex<Vec<Node>>) -> MutexGuard<'_, Vec<Node>> {
-    running.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Waits until every node has joined the cluster and follows one leader.
-fn wait_for_leader(ports: &[u16], nodes: &Nodes, session: &mut Session) -> io::Result<NodeId> {
-    let deadline = Instant::now() + START_LIMIT;
-    loop {
-        let statuses: Vec<Option<Status>> =
-            (0..ports.len()).map(|place| session.status(place).ok()).collect();
-        if let Some(leader) = common_leader(&statuses) {
-            return Ok(leader);
-        }
-        if let Some((port, status)) = nodes.ended() {
-            return Err(io::Error::other(format!(
-                "node {port} ended at its start ({status}); its port may have been taken: \
-                 try again, or another --base-port"
-            )));
-        }
-        if Instant::now() >= deadline {
-            let limit = START_LIMIT.as_secs();
-            let why = format!("the nodes have not found a leader within {limit} s");
-            return Err(io::Error::other(why));
-        }
-        thread::sleep(ASK_INTERVAL);
     }
 }
 
@@ -148,19 +108,73 @@ fn common_leader(statuses: &[Option<Status>]) -> Option<NodeId> {
     statuses.iter().all(|status| status.as_ref().is_some_and(agrees)).then_some(leader)
 }
 
-/// The first free ports from `base` on. Another program may still take one before its node does;
-/// then that node says so.
+/// Starts nodes on the first free ports. A port that another program takes in the moment between
+/// makes for another try.
+fn start(arguments: &ClusterArguments, children: &Children) -> io::Result<Nodes> {
+    let mut last = None;
+    for attempt in 0..MOST_ATTEMPTS {
+        let ports = free_ports(usize::from(arguments.nodes), arguments.base_port)?;
+        let members = (1..).zip(ports);
+        let members = members.map(|(id, port)| Member { id: NodeId(id), address: loopback(port) });
+        let mut nodes = Nodes::new(members.collect(), children.clone());
+        match nodes.start_all() {
+            Ok(()) => return Ok(nodes),
+            Err(StartError::InUse(address)) => last = Some(address),
+            Err(why) => return Err(io::Error::other(format!("a node does not start: {why}"))),
+        }
+        drop(nodes);
+        thread::sleep(pause_before(attempt));
+    }
+    let taken = last.map_or_else(String::new, |address| format!(" ({address}, lately)"));
+    Err(io::Error::other(format!(
+        "no node runs: each of {MOST_ATTEMPTS} times somebody else took one of the ports{taken}; \
+         try again, or another --base-port"
+    )))
+}
+
+/// Differs from one process to the next, so that two do not meet again and again.
+fn pause_before(attempt: u32) -> Duration {
+    PAUSE_STEP * (attempt + 1) * (1 + std::process::id() % 7)
+}
+
+/// The first free ports from `base` on.
 fn free_ports(count: usize, base: u16) -> io::Result<Vec<u16>> {
-    let is_free = |port: &u16| UdpSocket::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    let ports: Vec<u16> = (base..=u16::MAX).filter(is_free).take(count).collect();
-    if ports.len() < count {
-        let why = format!("there are no {count} free UDP ports from {base} on");
+    // All are held until the last is found: nobody else who looks gets the same.
+    let sockets = (base..=u16::MAX).filter_map(|port| UdpSocket::bind(loopback(port)).ok());
+    let held: Vec<UdpSocket> = sockets.take(count).collect();
+    if held.len() < count {
+        let why = format!("no node runs: there are no {count} free UDP ports from {base} on");
         return Err(io::Error::other(why));
     }
-    Ok(ports)
+    held.iter().map(|socket| Ok(socket.local_addr()?.port())).collect()
+}
+
+/// Ends the nodes, then this process, when a signal asks for it. A line editor that is in the
+/// middle of a line leaves the terminal as it was before.
+fn end_on_signal(children: Children) -> io::Result<()> {
+    let terminal = tcgetattr(io::stdin()).ok();
+    let end = move || {
+        children.end_all();
+        if let Some(terminal) = &terminal
+            && let Err(error) = tcsetattr(io::stdin(), OptionalActions::Now, terminal)
+        {
+            log::debug!("the terminal: {error}");
+        }
+        std::process::exit(ENDED_BY_SIGNAL);
+    };
+    ctrlc::set_handler(end).map_err(io::Error::other)
+}
+
+/// This program as it was called, if that can be called again from the same place.
+fn program() -> String {
+    let called = std::env::args().next().unwrap_or_default();
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
+    if called.is_empty() || !called.chars().all(is_plain) { "coracle".to_owned() } else { called }
 }
 
 const START_LIMIT: Duration = Duration::from_secs(10);
 const ASK_INTERVAL: Duration = Duration::from_millis(20);
+const MOST_ATTEMPTS: u32 = 10;
+const PAUSE_STEP: Duration = Duration::from_millis(10);
 /// What a shell reports for a program that an interrupt ended.
 const ENDED_BY_SIGNAL: i32 = 130;

@@ -11,6 +11,7 @@ use log::{debug, warn};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use crate::faults::{Faults, Held, Way};
 use crate::timer::Timer;
 
 /// What a node's thread waits for. A tick is a microsecond since its creation.
@@ -23,6 +24,8 @@ pub struct EventLoop {
     started: Instant,
     /// Whether the socket may hold datagrams: its events come only when that begins.
     readable: bool,
+    /// What keeps datagrams from passing here, if anything is to.
+    pub faults: Option<Box<Faults>>,
 }
 
 impl EventLoop {
@@ -35,7 +38,8 @@ impl EventLoop {
         let timer = Timer::new(poll.registry(), TIMER)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let events = Events::with_capacity(SOURCES);
-        Ok(Self { poll, events, socket, timer, waker, started: Instant::now(), readable: true })
+        let (started, readable, faults) = (Instant::now(), true, None);
+        Ok(Self { poll, events, socket, timer, waker, started, readable, faults })
     }
 
     /// Ends a wait from another thread.
@@ -45,7 +49,7 @@ impl EventLoop {
 
     /// The time.
     pub fn now(&self) -> Ticks {
-        Ticks(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+        ticks_since(self.started)
     }
 
     /// Takes the next datagram that has arrived; none when the socket is empty.
@@ -53,9 +57,21 @@ impl EventLoop {
     /// On a UDP socket an error is news about a datagram sent earlier (nobody listened there), so
     /// it ends nothing.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        while self.readable {
+        if let Some(held) = self.next_due(Way::In) {
+            let length = held.datagram.len().min(buffer.len());
+            buffer.iter_mut().zip(&held.datagram).for_each(|(to, from)| *to = *from);
+            return Some((length, held.other));
+        }
+        let mut dropped = 0;
+        while self.readable && dropped < MOST_DROPPED {
             match self.socket.recv_from(buffer) {
-                Ok(received) => return Some(received),
+                Ok((length, from)) => {
+                    let datagram = buffer.get(..length).unwrap_or_default();
+                    if self.admits(Way::In, from, datagram) {
+                        return Some((length, from));
+                    }
+                    dropped += 1;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
                 Err(error) => {
                     debug!("receiving: {error}");
@@ -67,7 +83,13 @@ impl EventLoop {
     }
 
     /// Sends a datagram. Whatever keeps it from leaving is loss, and loss is normal.
-    pub fn send(&self, to: SocketAddr, datagram: &[u8]) {
+    pub fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
+        if self.admits(Way::Out, to, datagram) {
+            self.transmit(to, datagram);
+        }
+    }
+
+    fn transmit(&self, to: SocketAddr, datagram: &[u8]) {
         if let Err(error) = self.socket.send_to(datagram, to) {
             debug!("a datagram to {to} is lost: {error}");
         }
@@ -75,6 +97,11 @@ impl EventLoop {
 
     /// Waits for a datagram, a wake-up or the deadline; not at all while datagrams are left.
     pub fn wait(&mut self, deadline: Option<Ticks>) -> io::Result<()> {
+        while let Some(held) = self.next_due(Way::Out) {
+            self.transmit(held.other, &held.datagram);
+        }
+        let faults = self.faults.as_ref().and_then(|faults| faults.deadline());
+        let deadline = deadline.into_iter().chain(faults).min();
         let now = self.now();
         let mut timeout = self.readable.then_some(Duration::ZERO);
         match deadline {
@@ -90,6 +117,19 @@ impl EventLoop {
         self.readable |= self.events.iter().any(|event| event.token() == SOCKET);
         Ok(())
     }
+
+    fn admits(&mut self, way: Way, other: SocketAddr, datagram: &[u8]) -> bool {
+        let Some(faults) = &mut self.faults else { return true };
+        faults.admits(way, other, datagram, ticks_since(self.started))
+    }
+
+    fn next_due(&mut self, way: Way) -> Option<Held> {
+        self.faults.as_mut()?.next_due(way, ticks_since(self.started))
+    }
+}
+
+fn ticks_since(start: Instant) -> Ticks {
+    Ticks(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Takes an address of this machine, and waits `patience` for one that is still in use.
@@ -120,6 +160,8 @@ const SOCKET: Token = Token(0);
 const TIMER: Token = Token(1);
 const WAKER: Token = Token(2);
 const SOURCES: usize = 3;
+/// In one go, so that a flood from somebody who is cut off does not hold the loop.
+const MOST_DROPPED: usize = 1024;
 const BIND_INTERVAL: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

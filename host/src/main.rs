@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod console;
 mod event_loop;
+mod faults;
 mod is_leader;
 mod lines;
 mod local;

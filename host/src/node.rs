@@ -6,6 +6,7 @@ mod journal;
 pub use arguments::NodeArguments;
 
 use std::io;
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread;
@@ -19,6 +20,7 @@ use num_bigint::BigInt;
 
 use crate::console::{self, Outcome, Request};
 use crate::event_loop::{EventLoop, bind};
+use crate::faults::{self, Control, Life};
 use crate::local::{Local, Step, Taken};
 use crate::roster::Roster;
 use crate::setup::{self, DATAGRAM_BYTES, HostNode};
@@ -32,17 +34,34 @@ use journal::Journal;
 pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
     let roster = arguments.roster()?;
     let init = arguments.init.clone();
-    let event_loop = EventLoop::new(bind(roster.listen, BIND_PATIENCE)?)?;
+    let Some(socket) = socket(arguments, &roster)? else { return Ok(()) };
+    let event_loop = EventLoop::new(socket)?;
     info!("Node {} started on port {}", roster.id, roster.listen.port());
     let (requests, inbox) = sync_channel(1);
     let (outbox, outcomes) = channel();
     let node = setup::node(&roster, timing, &init)?;
     let mut process = Process::new(roster.clone(), node, event_loop, (inbox, outbox))?;
+    process.event_loop.faults = arguments.faults.of(&roster);
     let link = Link { requests, outcomes, waker: process.event_loop.waker() };
     let console = thread::Builder::new().name("console".to_owned());
-    let console = console.spawn(move || link.serve(&roster, &init))?;
+    let console = if arguments.faults.controlled {
+        let (orders, control) = Control::new();
+        process.control = Some(control);
+        console.spawn(move || orders.read(&link.waker))?
+    } else {
+        console.spawn(move || link.serve(&roster, &init))?
+    };
     process.run()?;
     console.join().unwrap_or_else(|_| Err(io::Error::other("the console has panicked")))
+}
+
+/// The node's socket; none for one under control whose address is in use, which says so itself.
+fn socket(arguments: &NodeArguments, roster: &Roster) -> io::Result<Option<UdpSocket>> {
+    if arguments.faults.controlled {
+        faults::bind_controlled(roster.listen)
+    } else {
+        bind(roster.listen, BIND_PATIENCE).map(Some)
+    }
 }
 
 /// A node with all that it speaks to.
@@ -53,6 +72,8 @@ struct Process {
     local: Local,
     inbox: Receiver<Request>,
     outbox: Sender<Outcome>,
+    /// Whom it follows, if there is no console.
+    control: Option<Control>,
     /// The time that the node knows of.
     now: Ticks,
     incoming: Box<[u8]>,
@@ -82,6 +103,7 @@ impl Process {
             local: Local::new(client),
             inbox,
             outbox,
+            control: None,
             now: Ticks(0),
             incoming: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
             outgoing: vec![0; usize::from(DATAGRAM_BYTES)].into_boxed_slice(),
@@ -92,6 +114,9 @@ impl Process {
     /// Takes everything that has arrived, does everything that follows from it, and only then waits.
     fn run(&mut self) -> io::Result<()> {
         loop {
+            if self.follow_orders()? == Life::Ends {
+                return Ok(());
+            }
             self.pass_time();
             self.receive();
             if self.take_requests() == Console::Closed {
@@ -101,6 +126,13 @@ impl Process {
             self.journal.update(&self.node, &self.roster, self.now);
             let deadline = self.deadline();
             self.event_loop.wait(deadline)?;
+        }
+    }
+
+    fn follow_orders(&mut self) -> io::Result<Life> {
+        match (&mut self.control, &mut self.event_loop.faults) {
+            (Some(control), Some(faults)) => control.follow(faults),
+            _ => Ok(Life::GoesOn),
         }
     }
 

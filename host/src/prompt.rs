@@ -1,168 +1,113 @@
 //! The cluster's prompt: lines that are typed or come from a pipe, and what comes of them.
 
-use std::fmt;
-use std::io::{self, IsTerminal, StdinLock, Write};
+mod editor;
+mod request;
 
-use coracle::{EntryId, Status};
+use std::io;
+
+use coracle::EntryId;
 use coracle_machines::{Answer, Query, Response};
-use rustyline::DefaultEditor;
-use rustyline::error::ReadlineError;
 
-use crate::client::{Failure, Session};
-use crate::commands::{self, Encoded, IntegerLine, LineError, refusal, split_verb, value};
-use crate::lines::{Line, read_line};
+use crate::client::Failure;
+use crate::cluster::Cluster;
+use crate::commands::{refusal, value};
+use crate::lines::Line;
+use crate::print::{complain, print};
+
+use editor::Source;
+use request::{FORMS, Form, Request};
 
 /// A prompt to a cluster.
-pub struct Prompt<'a> {
-    ports: &'a [u16],
-    session: Session,
+pub struct Prompt {
+    cluster: Cluster,
+    /// The last command, as it was typed and as it was understood.
+    last: Option<(String, Request)>,
 }
 
-/// What a line asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Request {
-    Change(Encoded),
-    Integer,
-    Value(Query),
-    Retry,
-    Status,
-    Help,
-    Quit,
-    Nothing,
-}
-
-impl<'a> Prompt<'a> {
-    /// A prompt to the nodes on these ports.
-    pub const fn new(ports: &'a [u16], session: Session) -> Self {
-        Self { ports, session }
+impl Prompt {
+    /// A prompt to this cluster.
+    pub const fn new(cluster: Cluster) -> Self {
+        Self { cluster, last: None }
     }
 
     /// Answers lines, in order, until `quit` or the end of input.
     ///
-    /// Answers go to standard output, and whatever has no answer to standard error.
+    /// Answers go to standard output, and whatever was not done to standard error.
     ///
     /// # Errors
     /// When lines cannot be read, or answers not be written.
     pub fn serve(mut self) -> io::Result<()> {
-        let mut source = Source::open()?;
+        let mut source = Source::open(&self.cluster.ids())?;
         loop {
             let line = match source.next()? {
                 Line::Text(line) => line,
                 Line::Unreadable(why) => {
-                    complain(format_args!("error: {why}"));
+                    complain(format_args!("error: {why}; nothing happened"));
                     continue;
                 }
                 Line::End => return Ok(()),
             };
-            match parse(&line) {
+            match Request::parse(&line) {
                 Ok(Request::Quit) => return Ok(()),
                 Ok(Request::Nothing) => {}
                 Ok(request) => match self.answer(request, line.trim()) {
                     Ok(answer) => print(&answer)?,
-                    Err(failure) => complain(failure),
+                    Err(why) => complain(why),
                 },
-                Err(error @ LineError::Unknown(_)) => {
-                    complain(format_args!("error: {error}; help lists those that there are"));
-                }
-                Err(error) => complain(format_args!("error: {error}")),
+                Err(why) => complain(format_args!("error: {why}; nothing happened")),
             }
         }
     }
 
-    fn answer(&mut self, request: Request, line: &str) -> Result<String, Failure> {
+    fn answer(&mut self, request: Request, line: &str) -> Result<String, String> {
+        let failed = |failure: Failure| failure.to_string();
+        let Cluster { session, observer, .. } = &mut self.cluster;
         match request {
-            Request::Change(command) => committed(line, self.session.change(&command)?),
-            Request::Retry => committed("the last command", self.session.retry()?),
-            Request::Integer => {
-                let value = self.session.query(&Query::Integer, |answer| value(&answer))?;
-                Ok(value.to_string())
+            Request::Change(ref command) | Request::Sum(.., ref command) => {
+                let result = session.change(command);
+                self.last = Some((line.to_owned(), request));
+                self.committed(result.map_err(failed)?)
             }
-            Request::Value(query) => self.session.query(&query, |answer| shown(line, &answer)),
-            Request::Status => Ok(self.table()),
-            Request::Help => Ok(HELP.to_owned()),
+            Request::Retry => {
+                let result = session.retry();
+                self.committed(result.map_err(failed)?)
+            }
+            Request::Integer => {
+                let value = observer.query(&Query::Integer, |answer| value(&answer));
+                value.map(|value| value.to_string()).map_err(failed)
+            }
+            Request::Value { key, query } => {
+                observer.query(&query, |answer| shown(&key, &answer)).map_err(failed)
+            }
+            Request::Act(action) => self.cluster.act(action),
+            Request::Status => Ok(self.cluster.table()),
+            Request::Help(forms) => Ok(help(&forms)),
             Request::Quit | Request::Nothing => Ok(String::new()),
         }
     }
 
-    /// How each node is, as it says itself.
-    fn table(&mut self) -> String {
-        let mut table =
-            String::from("   id  role            term  leader      commit     applied    log");
-        for (place, port) in self.ports.iter().enumerate() {
-            let row = match self.session.status(place) {
-                Ok(status) => row(&status),
-                Err(_) => "does not answer".to_owned(),
-            };
-            table.push_str(&format!("\n{port:>5}  {row}"));
-        }
-        table
+    /// What has come of the last command.
+    fn committed(&self, (entry, response): (EntryId, Response)) -> Result<String, String> {
+        let EntryId { term, index } = entry;
+        let (line, request) = match &self.last {
+            Some((line, request)) => (line.as_str(), Some(request)),
+            None => ("the last command", None),
+        };
+        let note = match (response, request) {
+            (Response::Refused(why), _) => {
+                return Err(Failure::Refused(refusal(why)).to_string());
+            }
+            (Response::Sum(sum), Some(Request::Sum(left, right, _))) => {
+                return Ok(format!("{left} + {right} = {sum} (term {term}, index {index})"));
+            }
+            (Response::Deleted(false), _) => "; the key was not set",
+            (Response::Done | Response::Sum(_) | Response::Deleted(true), _) => "",
+        };
+        Ok(format!("committed: {line} (term {term}, index {index}){note}"))
     }
 }
 
-/// Where lines come from.
-enum Source {
-    Terminal(Box<DefaultEditor>),
-    Pipe(StdinLock<'static>),
-}
-
-impl Source {
-    fn open() -> io::Result<Self> {
-        if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-            return Ok(Self::Pipe(io::stdin().lock()));
-        }
-        let editor = DefaultEditor::new().map_err(io::Error::other)?;
-        Ok(Self::Terminal(Box::new(editor)))
-    }
-
-    fn next(&mut self) -> io::Result<Line> {
-        match self {
-            Self::Pipe(input) => read_line(input),
-            Self::Terminal(editor) => match editor.readline("coracle> ") {
-                Ok(line) => {
-                    if let Err(error) = editor.add_history_entry(&line) {
-                        log::debug!("history: {error}");
-                    }
-                    Ok(Line::Text(line))
-                }
-                Err(ReadlineError::Eof | ReadlineError::Interrupted) => Ok(Line::End),
-                Err(error) => Err(io::Error::other(error)),
-            },
-        }
-    }
-}
-
-fn parse(line: &str) -> Result<Request, LineError> {
-    match split_verb(line) {
-        ("", _) => Ok(Request::Nothing),
-        ("set", rest) => commands::parse_set(rest).map(Request::Change),
-        ("get", key) if !key.is_empty() => commands::parse_key(key).map(Request::Value),
-        ("status", "") => Ok(Request::Status),
-        ("retry", "") => Ok(Request::Retry),
-        ("help", "") => Ok(Request::Help),
-        ("quit", "") => Ok(Request::Quit),
-        ("status", _) => Err(LineError::Usage("status")),
-        ("retry", _) => Err(LineError::Usage("retry")),
-        ("help", _) => Err(LineError::Usage("help")),
-        ("quit", _) => Err(LineError::Usage("quit")),
-        _ => match commands::parse_integer_line(line)? {
-            IntegerLine::Change(command) => Ok(Request::Change(command)),
-            IntegerLine::Get => Ok(Request::Integer),
-        },
-    }
-}
-
-fn committed(what: &str, (entry, response): (EntryId, Response)) -> Result<String, Failure> {
-    let EntryId { term, index } = entry;
-    match response {
-        Response::Refused(why) => Err(Failure::Refused(refusal(why))),
-        Response::Done | Response::Sum(_) | Response::Deleted(_) => {
-            Ok(format!("committed: {what} (term {term}, index {index})"))
-        }
-    }
-}
-
-fn shown(line: &str, answer: &Answer<'_>) -> Option<String> {
-    let (_, key) = split_verb(line);
+fn shown(key: &str, answer: &Answer<'_>) -> Option<String> {
     match answer {
         Answer::Value(Some(value)) => Some(format!("{key} = {}", String::from_utf8_lossy(value))),
         Answer::Value(None) => Some(format!("{key} is not set")),
@@ -170,70 +115,19 @@ fn shown(line: &str, answer: &Answer<'_>) -> Option<String> {
     }
 }
 
-fn row(status: &Status) -> String {
-    let Status { role, term, leader, commit, applied, log_bytes, log_capacity, .. } = status;
-    let leader = leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
-    let fill = 100.0 * f64::from(*log_bytes) / f64::from((*log_capacity).max(1));
-    format!("{role:<13} {term:>6}  {leader:>6} {commit:>11} {applied:>11} {fill:>5.1}%")
+fn help(forms: &[&Form]) -> String {
+    let lines = forms.iter().map(|Form { verb, operands, does }| {
+        let form = format!("{verb} {operands}");
+        format!("{form:<20}  {does}")
+    });
+    let mut lines: Vec<String> = lines.collect();
+    if forms.len() == FORMS.len() {
+        lines.push(HELP_END.to_owned());
+    }
+    lines.join("\n")
 }
 
-/// Writes an answer and gives it away at once.
-///
-/// # Errors
-/// When nobody reads standard output any more.
-pub fn print(answer: &dyn fmt::Display) -> io::Result<()> {
-    let mut output = io::stdout().lock();
-    writeln!(output, "{answer}")?;
-    output.flush()
-}
-
-/// Says why there is no answer. If standard error is closed, nobody wants to know.
-fn complain(why: impl fmt::Display) {
-    if let Err(error) = writeln!(io::stderr(), "{why}") {
-        log::debug!("{error}");
-    }
-}
-
-const HELP: &str = "\
-add N, sub N, mul N   change the integer
-get                   show it
-set KEY VALUE         give a key a value
-get KEY               show a key's value
-retry                 ask again for a command whose outcome is unknown; it takes effect once
-status                show the nodes
-help                  show this
-quit                  end the prompt and the nodes";
-
-#[cfg(test)]
-mod tests {
-    use coracle_machines::Key;
-
-    use super::*;
-
-    #[test]
-    fn every_line_of_the_help_is_understood() {
-        for form in ["add 1", "sub -1", "mul 0", "get", "set KEY a value", "get KEY"] {
-            assert!(parse(form).is_ok(), "{form}");
-        }
-        assert_eq!(parse(" retry "), Ok(Request::Retry));
-        assert_eq!(parse("status"), Ok(Request::Status));
-        assert_eq!(parse("help"), Ok(Request::Help));
-        assert_eq!(parse("quit"), Ok(Request::Quit));
-        assert_eq!(parse("  "), Ok(Request::Nothing));
-    }
-
-    #[test]
-    fn get_is_for_the_integer_or_for_a_key() {
-        assert_eq!(parse("get"), Ok(Request::Integer));
-        let key = Key::from_slice(b"A").unwrap();
-        assert_eq!(parse("get A"), Ok(Request::Value(Query::Get(key))));
-        assert_eq!(parse("get A B"), Err(LineError::Usage("get KEY")));
-    }
-
-    #[test]
-    fn more_words_than_needed_are_no_command() {
-        for line in ["quit now", "status 1", "help me", "retry it", "add 1 2", "frob"] {
-            assert!(parse(line).is_err(), "{line}");
-        }
-    }
-}
+const HELP_END: &str = "\
+ID is a node's id, as in status, or the word leader; P is a probability such as 30% or 0.3.
+The tab key completes, the arrow keys bring back earlier lines, Ctrl-R looks for one. Ctrl-C takes
+back what is typed; on an empty line it quits, as Ctrl-D does.";

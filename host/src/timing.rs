@@ -54,7 +54,7 @@ impl TimingArguments {
 }
 
 /// A span of time, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub u64);
 
 /// A span that lies between two others.

@@ -10,6 +10,7 @@ use num_bigint::BigInt;
 use crate::cli::MAX_NODES;
 use crate::commands;
 use crate::config::Config;
+use crate::faults::FaultArguments;
 use crate::roster::Roster;
 use crate::timing::TimingArguments;
 
@@ -64,6 +65,9 @@ pub struct NodeArguments {
     /// How fast it is.
     #[command(flatten)]
     timing: TimingArguments,
+    /// What a test bench makes of it.
+    #[command(flatten)]
+    pub faults: Box<FaultArguments>,
 }
 
 impl NodeArguments {

@@ -1,6 +1,11 @@
 //! `coracle cluster` as a real process that is driven through a pipe.
 
+mod ends;
+mod faults;
+mod start;
+
 use std::fs;
+use std::time::Instant;
 
 use crate::process::{Process, eventually, free_ports};
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,14 +16,47 @@ fn cluster(arguments: &[&str]) -> (Process, Vec<u32>) {
     let base = base.min(u16::MAX - 100).to_string();
     let all = [&["cluster", "--base-port", &base], arguments].concat();
     let mut cluster = Process::start(&all);
+    for start in ["starting ", "from another terminal: ", "ready: node 1 leads; "] {
+        expect_start(&mut cluster, start);
+    }
+    let nodes = children(&cluster);
+    (cluster, nodes)
+}
+
+/// Takes the next line, which must start like this.
+#[track_caller]
+fn expect_start(cluster: &mut Process, start: &str) -> String {
     let line = cluster.line();
-    assert!(line.starts_with("starting "), "{line}");
-    let line = cluster.line();
-    assert!(line.starts_with("ready: "), "{line}");
+    assert!(line.starts_with(start), "{line:?} does not start with {start:?}");
+    line
+}
+
+/// Sends a line, and takes the answer's first one, which must start like this.
+#[track_caller]
+fn answer(cluster: &mut Process, line: &str, start: &str) -> String {
+    cluster.send(line);
+    expect_start(cluster, start)
+}
+
+/// The rows of the table that `status` shows, without its heading.
+fn table(cluster: &mut Process, nodes: usize) -> Vec<String> {
+    answer(cluster, "status", " id  address ");
+    (0..nodes).map(|_| cluster.line()).collect()
+}
+
+/// The node that the answer of an action says to lead.
+#[track_caller]
+fn leader(answer: &str) -> u32 {
+    let (_, rest) = answer.rsplit_once("; node ").unwrap_or_else(|| panic!("{answer}"));
+    let (id, _) = rest.split_once(" leads in term ").unwrap_or_else(|| panic!("{answer}"));
+    id.parse().unwrap()
+}
+
+/// The processes that a cluster has started, in the order of its ids.
+fn children(cluster: &Process) -> Vec<u32> {
     let id = cluster.id();
     let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
-    let children: Vec<u32> = children.split_whitespace().map(|id| id.parse().unwrap()).collect();
-    (cluster, children)
+    children.split_whitespace().map(|id| id.parse().unwrap()).collect()
 }
 
 /// Whether no such process runs; one that nobody has waited for yet does not run either.
@@ -42,10 +80,15 @@ fn a_script_is_answered_in_order_and_nothing_is_left_behind() {
         "mul -3",
         "sub 1",
         "get",
+        "add 5 3",
+        "add 10 -2",
         "get A",
         "set A 42",
         "get A",
         "set A hello you",
+        "get A",
+        "del A",
+        "del A",
         "get A",
         "",
         "status",
@@ -56,17 +99,21 @@ fn a_script_is_answered_in_order_and_nothing_is_left_behind() {
     }
     cluster.expect("0");
     for command in ["add 5", "mul -3", "sub 1"] {
-        let line = cluster.line();
-        assert!(line.starts_with(&format!("committed: {command} (term ")), "{line}");
+        expect_start(&mut cluster, &format!("committed: {command} (term 1, index "));
     }
     cluster.expect("-16");
+    expect_start(&mut cluster, "5 + 3 = 8 (term 1, index ");
+    expect_start(&mut cluster, "10 + -2 = 8 (term 1, index ");
     cluster.expect("A is not set");
-    assert!(cluster.line().starts_with("committed: set A 42 (term "));
+    expect_start(&mut cluster, "committed: set A 42 (term 1, ");
     cluster.expect("A = 42");
-    assert!(cluster.line().starts_with("committed: set A hello you (term "));
+    expect_start(&mut cluster, "committed: set A hello you (term 1, ");
     cluster.expect("A = hello you");
+    assert!(expect_start(&mut cluster, "committed: del A (term 1, index ").ends_with(')'));
+    assert!(expect_start(&mut cluster, "committed: del A ").ends_with("); the key was not set"));
+    cluster.expect("A is not set");
     let heading = cluster.line();
-    for word in ["id", "role", "term", "leader", "commit", "applied", "log"] {
+    for word in ["id", "address", "role", "term", "leader", "commit", "applied", "log"] {
         assert!(heading.split_whitespace().any(|column| column == word), "{heading}");
     }
     let rows = [cluster.line(), cluster.line(), cluster.line()].join("\n");
@@ -79,55 +126,70 @@ fn a_script_is_answered_in_order_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn the_end_of_input_ends_it_well() {
-    let (mut cluster, nodes) = cluster(&["-n", "1"]);
-    assert_eq!(nodes.len(), 1);
-    cluster.send("add 3");
-    cluster.send("get");
-    cluster.end_input();
-    assert!(cluster.status().success());
-    assert!(cluster.rest().ends_with("\n3\n"));
-    assert!(nodes.into_iter().all(has_ended));
-}
-
-#[test]
 fn a_line_that_is_wrong_is_an_error_and_the_next_one_is_served() {
     let (mut cluster, _) = cluster(&[]);
     let long = "9".repeat(2000);
-    for line in ["frob", "add", "add x", "set A", "get A B", "quit now", &format!("mul {long}")] {
-        cluster.send(line);
+    let wrong = [
+        "frob",
+        "add",
+        "add x",
+        "add 1 x",
+        "add 1 2 3",
+        "set A",
+        "get A B",
+        "del",
+        "quit now",
+        "kill",
+        "kill x",
+        "kill 4",
+        "kill 0",
+        "restart 9",
+        "pause leader 1",
+        "resume 1",
+        "partition",
+        "partition 1,2,3",
+        "partition 1 | 1",
+        "partition 1 | 7",
+        "loss 130%",
+        "delay 5",
+        "help frob",
+    ];
+    let mut count = wrong.len();
+    wrong.iter().for_each(|line| cluster.send(line));
+    for line in [
+        format!("mul {long}"),
+        format!("set {} v", "k".repeat(65)),
+        format!("del {}", "k".repeat(65)),
+        format!("set k {}", "v".repeat(961)),
+        "retry".to_owned(),
+        format!("add {}", "1".repeat(70_000)),
+    ] {
+        cluster.send(&line);
+        count += 1;
     }
-    cluster.send(&format!("set {} v", "k".repeat(65)));
-    cluster.send(&format!("set k {}", "v".repeat(961)));
-    cluster.send("retry");
     let (key, value) = ("k".repeat(64), "v".repeat(960));
-    cluster.send(&format!("set {key} {value}"));
-    cluster.send(&format!("get {key}"));
-    let line = cluster.line();
-    assert!(line.starts_with("committed: set kkk"), "{line}");
-    cluster.expect(&format!("{key} = {value}"));
+    answer(&mut cluster, &format!("set {key} {value}"), "committed: set kkk");
+    answer(&mut cluster, &format!("get {key}"), &format!("{key} = {value}"));
     cluster.send("quit");
     assert!(cluster.status().success());
     let errors = cluster.errors();
-    assert_eq!(errors.lines().count(), 10, "{errors}");
-    assert!(
-        errors.lines().all(|line| { line.starts_with("error: ") || line.starts_with("refused: ") }),
-        "{errors}"
-    );
+    assert_eq!(errors.lines().count(), count, "{errors}");
+    let is_clear = |line: &str| {
+        let is_error = line.starts_with("error: ") || line.starts_with("refused: ");
+        is_error && line.ends_with("; nothing happened")
+    };
+    assert!(errors.lines().all(is_clear), "{errors}");
 }
 
 #[test]
 fn a_product_past_the_limit_is_refused() {
     let (mut cluster, _) = cluster(&[]);
     let factor = format!("1{}", "0".repeat(1000));
-    cluster.send("add 1");
+    answer(&mut cluster, "add 1", "committed: add 1 ");
+    answer(&mut cluster, &format!("mul {factor}"), "committed: mul 1000");
     cluster.send(&format!("mul {factor}"));
-    cluster.send(&format!("mul {factor}"));
-    cluster.send("get");
+    answer(&mut cluster, "get", &factor);
     cluster.send("quit");
-    assert!(cluster.line().starts_with("committed: add 1 "));
-    assert!(cluster.line().starts_with("committed: mul 1000"));
-    cluster.expect(&factor);
     assert!(cluster.status().success());
     let errors = cluster.errors();
     assert!(errors.starts_with("refused: "), "{errors}");
@@ -135,73 +197,92 @@ fn a_product_past_the_limit_is_refused() {
 }
 
 #[test]
+fn help_names_every_command_and_explains_one() {
+    let (mut cluster, _) = cluster(&["-n", "1"]);
+    cluster.send("help");
+    cluster.send("quit");
+    assert!(cluster.status().success());
+    let help = cluster.rest();
+    for verb in [
+        "add N",
+        "sub N",
+        "mul N",
+        "get",
+        "set KEY VALUE",
+        "get KEY",
+        "del KEY",
+        "add A B",
+        "status",
+        "kill ID",
+        "restart ID",
+        "pause ID",
+        "resume ID",
+        "partition A,B | C",
+        "loss P",
+        "heal",
+        "retry",
+        "help",
+        "quit",
+    ] {
+        assert!(help.lines().any(|line| line.starts_with(verb)), "{verb}:\n{help}");
+    }
+    let (mut cluster, _) = self::cluster(&["-n", "1"]);
+    answer(&mut cluster, "help loss", "loss P");
+}
+
+#[test]
 fn two_of_three_serve_and_one_of_three_says_that_it_cannot() {
-    let (mut cluster, nodes) = cluster(&[]);
-    cluster.send("add 5");
-    assert!(cluster.line().starts_with("committed: add 5 "));
-    signal(nodes[0], Signal::KILL);
-    cluster.send("add 6");
-    assert!(cluster.line().starts_with("committed: add 6 "));
-    cluster.send("get");
-    cluster.expect("11");
-    cluster.send("status");
-    let table = [(); 4].map(|()| cluster.line()).join("\n");
-    assert_eq!(table.matches("does not answer").count(), 1, "{table}");
-    signal(nodes[1], Signal::KILL);
+    let (mut cluster, _) = cluster(&[]);
+    answer(&mut cluster, "add 5", "committed: add 5 ");
+    let killed = answer(&mut cluster, "kill leader", "killed node 1; ");
+    assert_ne!(leader(&killed), 1);
+    answer(&mut cluster, "add 6", "committed: add 6 ");
+    answer(&mut cluster, "get", "11");
+    let rows = table(&mut cluster, 3);
+    assert!(rows[0].ends_with("  down"), "{rows:?}");
+    let line = answer(&mut cluster, "kill leader", "killed node ");
+    let none = "; no node can lead: of 3 members, 2 must reach each other, and 1 can";
+    assert!(line.ends_with(none), "{line}");
+    let start = Instant::now();
     cluster.send("get");
     cluster.expect_error("refused: no answer within 3 s; nothing happened\n");
+    let read = start.elapsed();
     cluster.send("add 7");
     cluster.expect_error("outcome unknown: no answer within 5 s; it may still take effect");
+    let write = start.elapsed().saturating_sub(read);
+    assert!(read.as_secs_f32() < 4.0 && write.as_secs_f32() < 6.0, "{read:?} {write:?}");
+    cluster.send("kill leader");
+    cluster.expect_error("refused: no node can lead: of 3 members, 2 must reach each other");
     cluster.send("quit");
     assert!(cluster.status().success());
 }
 
 #[test]
 fn a_command_whose_outcome_is_unknown_takes_effect_once_when_it_is_retried() {
-    let (mut cluster, nodes) = cluster(&[]);
-    cluster.send("add 1");
-    assert!(cluster.line().starts_with("committed: add 1 "));
-    signal(nodes[1], Signal::STOP);
-    signal(nodes[2], Signal::STOP);
+    let (mut cluster, _) = cluster(&[]);
+    answer(&mut cluster, "add 1", "committed: add 1 ");
+    answer(&mut cluster, "pause 2", "paused node 2: ");
+    answer(&mut cluster, "pause 3", "paused node 3: ");
     cluster.send("add 7");
     cluster.expect_error("retrying in the same session is safe");
-    signal(nodes[1], Signal::CONT);
-    signal(nodes[2], Signal::CONT);
-    cluster.send("retry");
-    let line = cluster.line();
-    assert!(line.starts_with("committed: the last command (term "), "{line}");
-    cluster.send("get");
-    cluster.expect("8");
+    answer(&mut cluster, "resume 2", "resumed node 2; ");
+    answer(&mut cluster, "resume 3", "resumed node 3; ");
+    answer(&mut cluster, "retry", "committed: add 7 (term ");
+    answer(&mut cluster, "get", "8");
     cluster.send("retry");
     cluster.send("quit");
     assert!(cluster.status().success());
-    assert!(
-        cluster.errors().ends_with("refused: there is no command to retry; nothing happened\n")
-    );
+    let none = "refused: there is no command to retry; nothing happened\n";
+    assert!(cluster.errors().ends_with(none), "{}", cluster.errors());
 }
 
 #[test]
-fn an_interrupt_ends_the_nodes_too() {
+fn a_node_that_ends_by_itself_is_told_from_one_that_was_killed() {
     let (mut cluster, nodes) = cluster(&[]);
-    signal(cluster.id(), Signal::INT);
-    assert_eq!(cluster.status().code(), Some(130));
-    assert!(nodes.into_iter().all(has_ended));
-}
-
-#[test]
-fn the_nodes_do_not_outlive_a_cluster_that_is_killed() {
-    let (mut cluster, nodes) = cluster(&[]);
-    cluster.kill();
-    assert!(eventually(|| nodes.iter().copied().all(has_ended)));
-}
-
-#[test]
-fn ports_that_are_taken_are_passed_over() {
-    let [base] = free_ports();
-    let taken = std::net::UdpSocket::bind(("127.0.0.1", base)).unwrap();
-    let mut cluster = Process::start(&["cluster", "--base-port", &base.to_string(), "-n", "2"]);
-    let line = cluster.line();
-    assert!(!line.contains(&base.to_string()), "{line}");
-    assert!(cluster.line().starts_with("ready: "));
-    drop(taken);
+    signal(nodes[2], Signal::KILL);
+    answer(&mut cluster, "kill 2", "killed node 2; no node can lead: ");
+    let rows = table(&mut cluster, 3);
+    assert!(rows[1].ends_with("  down"), "{rows:?}");
+    assert!(rows[2].contains("  down "), "{rows:?}");
+    assert!(rows[2].ends_with("ended by itself (signal: 9 (SIGKILL))"), "{rows:?}");
 }

@@ -1,0 +1,172 @@
+//! What the prompt does to nodes and to the network between them.
+
+use super::*;
+
+fn role(row: &str) -> &str {
+    row.split_whitespace().nth(2).unwrap()
+}
+
+#[test]
+fn a_leader_that_is_cut_off_is_replaced_and_follows_when_all_is_healed() {
+    let (mut cluster, _) = cluster(&[]);
+    answer(&mut cluster, "add 5", "committed: add 5 ");
+    let cut = answer(&mut cluster, "partition leader", "cut: 1 | 2,3; ");
+    let new = leader(&cut);
+    assert_ne!(new, 1);
+    answer(&mut cluster, "add 6", "committed: add 6 ");
+    answer(&mut cluster, "get", "11");
+    let rows = table(&mut cluster, 3);
+    assert!(rows[0].ends_with("  cut off from 2,3"), "{rows:?}");
+    assert!(rows[1].ends_with("  cut off from 1") && rows[2].ends_with("  cut off from 1"));
+    let healed = "healed: nothing is cut, lost, doubled or delayed; node ";
+    let now = leader(&answer(&mut cluster, "heal", healed));
+    // A node that was cut off asks before it stands, so nobody is deposed.
+    assert_eq!(now, new);
+    assert!(eventually(|| {
+        let rows = table(&mut cluster, 3);
+        assert!(rows.iter().all(|row| !row.contains("cut off")), "{rows:?}");
+        role(&rows[0]) == "follower"
+    }));
+    answer(&mut cluster, "get", "11");
+    cluster.send("quit");
+    assert!(cluster.status().success());
+    assert_eq!(cluster.errors(), "");
+}
+
+#[test]
+fn a_partition_without_a_majority_serves_nobody_until_it_is_healed() {
+    let (mut cluster, _) = cluster(&[]);
+    answer(&mut cluster, "add 1", "committed: ");
+    let cut = answer(&mut cluster, "partition 1 | 2", "cut: 1 | 2 | 3; ");
+    assert!(cut.ends_with("2 must reach each other, and 1 can"), "{cut}");
+    cluster.send("get");
+    cluster.expect_error("refused: no answer within 3 s; nothing happened\n");
+    cluster.send("add 7");
+    cluster.expect_error("outcome unknown: no answer within 5 s; it may still take effect");
+    leader(&answer(&mut cluster, "heal", "healed: "));
+    answer(&mut cluster, "retry", "committed: add 7 (term ");
+    answer(&mut cluster, "get", "8");
+}
+
+#[test]
+fn a_partition_replaces_the_one_before_and_holds_for_a_node_that_is_started_again() {
+    let (mut cluster, _) = cluster(&["-n", "5"]);
+    answer(
+        &mut cluster,
+        "partition 1,2 | 3",
+        "cut: 1,2 | 3 | 4,5; no node can lead: of 5 members, 3",
+    );
+    answer(&mut cluster, "partition 5", "cut: 5 | 1,2,3,4; node ");
+    answer(&mut cluster, "restart 5", "restarted node 5: it stored nothing, so it is blank");
+    let rows = table(&mut cluster, 5);
+    assert!(rows[4].ends_with("  cut off from 1,2,3,4"), "{rows:?}");
+    assert!(rows[..4].iter().all(|row| row.ends_with("  cut off from 5")), "{rows:?}");
+    answer(&mut cluster, "add 1", "committed: add 1 ");
+}
+
+#[test]
+fn a_node_that_stored_nothing_stays_blank_and_the_others_go_on() {
+    let (mut cluster, nodes) = cluster(&[]);
+    answer(&mut cluster, "set A 42", "committed: ");
+    let line =
+        answer(&mut cluster, "restart 3", "restarted node 3: it stored nothing, so it is blank");
+    assert_eq!(leader(&line), 1);
+    assert!(has_ended(nodes[2]));
+    let rows = table(&mut cluster, 3);
+    assert_eq!(role(&rows[2]), "blank");
+    answer(&mut cluster, "kill 3", "killed node 3; node 1 leads ");
+    cluster.send("kill 3");
+    cluster.expect_error("refused: node 3 is down; restart 3 starts it; nothing happened\n");
+    answer(&mut cluster, "get A", "A = 42");
+}
+
+#[test]
+fn nodes_that_all_start_again_form_a_new_cluster_which_knows_nothing() {
+    let (mut cluster, _) = cluster(&[]);
+    answer(&mut cluster, "add 5", "committed: add 5 ");
+    for id in 1..=3 {
+        answer(&mut cluster, &format!("kill {id}"), &format!("killed node {id}; "));
+    }
+    for id in 1..=2 {
+        let blank = format!("restarted node {id}: it stored nothing, so it is blank: ");
+        answer(&mut cluster, &format!("restart {id}"), &blank);
+    }
+    answer(&mut cluster, "restart 3", "restarted node 3: it takes part; node 1 leads in term 1");
+    answer(&mut cluster, "get", "0");
+    cluster.send("add 2");
+    cluster.expect_error("outcome unknown: the cluster no longer knows this session");
+    answer(&mut cluster, "add 3", "committed: add 3 (term 1, ");
+    answer(&mut cluster, "get", "3");
+}
+
+#[test]
+fn a_leader_that_is_paused_is_replaced_and_follows_when_it_goes_on() {
+    let (mut cluster, _) = cluster(&[]);
+    let paused = answer(&mut cluster, "pause leader", "paused node 1: ");
+    assert_ne!(leader(&paused), 1);
+    let rows = table(&mut cluster, 3);
+    assert_eq!(role(&rows[0]), "paused");
+    answer(&mut cluster, "add 4", "committed: add 4 ");
+    cluster.send("pause 1");
+    cluster.expect_error("refused: node 1 is paused already; nothing happened\n");
+    // What is done to the network reaches a paused node too.
+    answer(&mut cluster, "partition 1", "cut: 1 | 2,3; ");
+    answer(
+        &mut cluster,
+        "heal",
+        "healed: nothing is cut, lost, doubled or delayed; still paused: 1; ",
+    );
+    assert_ne!(leader(&answer(&mut cluster, "resume 1", "resumed node 1; ")), 1);
+    assert!(eventually(|| role(&table(&mut cluster, 3)[0]) == "follower"));
+    answer(&mut cluster, "get", "4");
+}
+
+#[test]
+fn commands_keep_flowing_when_three_of_ten_datagrams_are_lost() {
+    let (mut cluster, _) = cluster(&[]);
+    let lost = "each datagram between nodes is lost with a probability of 30%";
+    answer(&mut cluster, "loss 30%", lost);
+    let start = Instant::now();
+    for _ in 0..100 {
+        cluster.send("add 1");
+    }
+    for _ in 0..100 {
+        expect_start(&mut cluster, "committed: add 1 (term ");
+    }
+    let elapsed = start.elapsed();
+    assert!(elapsed.as_secs() < 20, "{elapsed:?}");
+    answer(&mut cluster, "get", "100");
+    table(&mut cluster, 3);
+    cluster.expect(lost);
+    answer(&mut cluster, "loss 0", "no datagram between nodes is lost on purpose any more");
+    cluster.send("quit");
+    assert!(cluster.status().success());
+    assert_eq!(cluster.errors(), "");
+}
+
+#[test]
+fn a_network_that_loses_all_serves_nobody() {
+    let (mut cluster, _) = cluster(&[]);
+    answer(&mut cluster, "loss 100%", "each datagram between nodes is lost");
+    cluster.send("get");
+    cluster.expect_error("refused: no answer within 3 s; nothing happened\n");
+    leader(&answer(&mut cluster, "heal", "healed: "));
+    answer(&mut cluster, "get", "0");
+}
+
+#[test]
+fn doubled_and_delayed_datagrams_have_each_command_take_effect_once() {
+    let (mut cluster, _) = cluster(&[]);
+    answer(&mut cluster, "duplicate 50%", "each datagram between nodes comes twice with a ");
+    cluster.send("delay 1ms..8ms");
+    cluster.expect("each datagram between nodes comes twice with a probability of 50%");
+    cluster.expect("each datagram between nodes comes 1ms..8ms later");
+    let start = Instant::now();
+    for _ in 0..20 {
+        answer(&mut cluster, "add 1", "committed: add 1 ");
+    }
+    // Each takes a round trip, of two milliseconds at least.
+    assert!(start.elapsed().as_millis() >= 40, "{:?}", start.elapsed());
+    answer(&mut cluster, "get", "20");
+    answer(&mut cluster, "heal", "healed: ");
+}
