@@ -2,6 +2,7 @@
 
 mod ends;
 mod faults;
+mod guide;
 mod start;
 
 use std::fs;
