@@ -75,3 +75,97 @@ impl fmt::Display for Lead {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use coracle::{Counters, EntryId, Epoch, Incarnation, Index, MemberId};
+
+    use super::*;
+
+    fn status(id: u32, role: RoleName, (term, leader): (u64, Option<u32>)) -> Option<Status> {
+        let epoch = Epoch(if role == RoleName::Blank { 0 } else { 9 });
+        let none = EntryId { term: Term(0), index: Index(0) };
+        Some(Status {
+            member: MemberId { id: NodeId(id), incarnation: Incarnation(u64::from(id)) },
+            epoch,
+            role,
+            term: Term(term),
+            leader: leader.map(NodeId),
+            commit: Index(0),
+            applied: Index(0),
+            base: none,
+            last: none,
+            durable: Index(0),
+            log_bytes: 0,
+            log_capacity: 0,
+            members: 3,
+            expected: 3,
+            answered: 0,
+            counters: Counters::default(),
+        })
+    }
+
+    fn leader(id: u32, term: u64) -> (NodeId, Option<Status>) {
+        (NodeId(id), status(id, RoleName::Leader, (term, Some(id))))
+    }
+
+    fn follower(id: u32, of: (u64, Option<u32>)) -> (NodeId, Option<Status>) {
+        (NodeId(id), status(id, RoleName::Follower, of))
+    }
+
+    fn blank(id: u32) -> (NodeId, Option<Status>) {
+        (NodeId(id), status(id, RoleName::Blank, (0, None)))
+    }
+
+    const fn silent(id: u32) -> (NodeId, Option<Status>) {
+        (NodeId(id), None)
+    }
+
+    fn by(leader: u32, term: u64) -> Lead {
+        Lead::By { leader: NodeId(leader), term: Term(term) }
+    }
+
+    const fn impossible(together: usize) -> Lead {
+        Lead::Impossible { together, needed: 2, members: 3 }
+    }
+
+    fn of(answers: &[(NodeId, Option<Status>)]) -> Lead {
+        Lead::of(answers, 3, &Network::default())
+    }
+
+    #[test]
+    fn a_majority_of_all_members_agrees_on_who_leads() {
+        assert_eq!(of(&[leader(1, 4), follower(2, (4, Some(1))), silent(3)]), by(1, 4));
+        assert_eq!(of(&[leader(1, 4), follower(2, (4, None)), silent(3)]), Lead::Nobody);
+        assert_eq!(of(&[leader(1, 4), follower(2, (5, Some(1)))]), Lead::Nobody);
+        assert_eq!(of(&[follower(2, (4, Some(1))), follower(3, (4, Some(1)))]), Lead::Nobody);
+        assert_eq!(of(&[leader(1, 4), leader(2, 5), follower(3, (5, Some(2)))]), by(2, 5));
+    }
+
+    #[test]
+    fn too_few_members_can_elect_nobody() {
+        assert_eq!(of(&[leader(1, 4)]), impossible(1));
+        assert_eq!(of(&[]), impossible(0));
+        assert_eq!(of(&[follower(2, (4, None)), silent(3)]), Lead::Nobody);
+    }
+
+    #[test]
+    fn a_blank_node_is_no_member_unless_all_are_blank() {
+        assert_eq!(of(&[leader(1, 4), blank(2), blank(3)]), impossible(1));
+        assert_eq!(of(&[blank(1), blank(2)]), impossible(0));
+        assert_eq!(of(&[blank(1), blank(2), blank(3)]), Lead::Nobody);
+    }
+
+    #[test]
+    fn only_those_count_who_reach_each_other() {
+        let all = [1, 2, 3].map(NodeId);
+        let mut network = Network::default();
+        network.partition(vec![vec![NodeId(1)]], &all).unwrap();
+        let of = |answers: &[_]| Lead::of(answers, 3, &network);
+        // The others have not noticed yet, and then they have.
+        let late = [leader(1, 4), follower(2, (4, Some(1))), follower(3, (4, Some(1)))];
+        assert_eq!(of(&late), Lead::Nobody);
+        assert_eq!(of(&[leader(1, 4), leader(2, 5), follower(3, (5, Some(2)))]), by(2, 5));
+        assert_eq!(of(&[leader(1, 4), follower(2, (4, Some(1)))]), impossible(1));
+    }
+}

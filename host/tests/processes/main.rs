@@ -2,6 +2,7 @@
 
 mod client;
 mod cluster;
+mod control;
 mod examples;
 mod forms;
 mod is_leader;
