@@ -4,6 +4,7 @@ mod ends;
 mod faults;
 mod guide;
 mod start;
+mod terminal;
 
 use std::fs;
 use std::time::Instant;
