@@ -2,6 +2,16 @@
 
 use super::*;
 
+/// None of these is left, or it is ended here.
+#[track_caller]
+fn expect_all_ended(nodes: &[u32]) {
+    if !eventually(|| nodes.iter().copied().all(has_ended)) {
+        let left: Vec<u32> = nodes.iter().copied().filter(|id| !has_ended(*id)).collect();
+        left.iter().for_each(|id| signal(*id, Signal::KILL));
+        panic!("left behind: {left:?} of {nodes:?}");
+    }
+}
+
 #[test]
 fn the_end_of_input_ends_it_well() {
     let (mut cluster, nodes) = cluster(&["-n", "1"]);
@@ -26,7 +36,7 @@ fn an_interrupt_ends_the_nodes_too() {
 fn the_nodes_do_not_outlive_a_cluster_that_is_killed() {
     let (mut cluster, nodes) = cluster(&[]);
     cluster.kill();
-    assert!(eventually(|| nodes.iter().copied().all(has_ended)));
+    expect_all_ended(&nodes);
 }
 
 #[test]
@@ -36,7 +46,7 @@ fn neither_do_those_that_are_paused_or_stopped_or_cut_off() {
     answer(&mut cluster, "partition 3", "cut: 3 | 1,2,4,5; ");
     signal(nodes[4], Signal::STOP);
     cluster.kill();
-    assert!(eventually(|| nodes.iter().copied().all(has_ended)));
+    expect_all_ended(&nodes);
 }
 
 #[test]
@@ -47,7 +57,7 @@ fn a_node_that_was_started_again_does_not_outlive_it_either() {
     let nodes = children(&cluster);
     assert_eq!(nodes.len(), 3);
     cluster.kill();
-    assert!(eventually(|| nodes.iter().copied().all(has_ended)));
+    expect_all_ended(&nodes);
 }
 
 #[test]
