@@ -2,8 +2,8 @@
 //!
 //! A node without faults has none of this, which costs its loop one branch for each datagram. With
 //! it, each direction of the way to each peer may be cut, lose, double or delay datagrams, and so
-//! may the way to the clients, as which everybody else counts. What happens to which datagram is
-//! drawn from a seed.
+//! may the way to the clients, as which everybody counts who has not a peer's address. What happens
+//! to which datagram is drawn from a seed.
 //!
 //! Faults are given as [`Order`]s: on the command line, or line by line while the node runs
 //! ([`Control`]).

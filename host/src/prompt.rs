@@ -103,16 +103,31 @@ impl Prompt {
             (Response::Deleted(false), _) => "; the key was not set",
             (Response::Done | Response::Sum(_) | Response::Deleted(true), _) => "",
         };
-        Ok(format!("committed: {line} (term {term}, index {index}){note}"))
+        Ok(format!("committed: {} (term {term}, index {index}){note}", printable(line)))
     }
 }
 
 fn shown(key: &str, answer: &Answer<'_>) -> Option<String> {
     match answer {
-        Answer::Value(Some(value)) => Some(format!("{key} = {}", String::from_utf8_lossy(value))),
-        Answer::Value(None) => Some(format!("{key} is not set")),
+        Answer::Value(Some(value)) => {
+            Some(format!("{} = {}", printable(key), printable(&String::from_utf8_lossy(value))))
+        }
+        Answer::Value(None) => Some(format!("{} is not set", printable(key))),
         Answer::Integer { .. } => None,
     }
+}
+
+/// Text on one line, in which nothing is an order to the terminal.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            printable.extend(letter.escape_default());
+        } else {
+            printable.push(letter);
+        }
+    }
+    printable
 }
 
 fn help(forms: &[&Form]) -> String {
