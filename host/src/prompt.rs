@@ -10,7 +10,7 @@ use coracle_machines::{Answer, Query, Response};
 
 use crate::client::Failure;
 use crate::cluster::Cluster;
-use crate::commands::{refusal, value};
+use crate::commands::{printable, refusal, value};
 use crate::lines::Line;
 use crate::print::{complain, print};
 
@@ -103,31 +103,18 @@ impl Prompt {
             (Response::Deleted(false), _) => "; the key was not set",
             (Response::Done | Response::Sum(_) | Response::Deleted(true), _) => "",
         };
-        Ok(format!("committed: {} (term {term}, index {index}){note}", printable(line)))
+        Ok(format!("committed: {} (term {term}, index {index}){note}", printable(line.as_bytes())))
     }
 }
 
 fn shown(key: &str, answer: &Answer<'_>) -> Option<String> {
     match answer {
         Answer::Value(Some(value)) => {
-            Some(format!("{} = {}", printable(key), printable(&String::from_utf8_lossy(value))))
+            Some(format!("{} = {}", printable(key.as_bytes()), printable(value)))
         }
-        Answer::Value(None) => Some(format!("{} is not set", printable(key))),
+        Answer::Value(None) => Some(format!("{} is not set", printable(key.as_bytes()))),
         Answer::Integer { .. } => None,
     }
-}
-
-/// Text on one line, in which nothing is an order to the terminal.
-fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_control() {
-            printable.extend(letter.escape_default());
-        } else {
-            printable.push(letter);
-        }
-    }
-    printable
 }
 
 fn help(forms: &[&Form]) -> String {

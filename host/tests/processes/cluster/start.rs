@@ -26,6 +26,23 @@ fn ports_that_are_taken_are_passed_over() {
 }
 
 #[test]
+fn the_line_for_another_terminal_works_there_though_a_node_is_down() {
+    let [base] = free_ports();
+    let base = base.min(u16::MAX - 100).to_string();
+    let mut cluster = Process::start(&["cluster", "--base-port", &base]);
+    expect_start(&mut cluster, "starting 3 nodes ");
+    let line = expect_start(&mut cluster, "from another terminal: ");
+    expect_start(&mut cluster, "ready: ");
+    answer(&mut cluster, "add 7", "committed: add 7 ");
+    answer(&mut cluster, "kill leader", "killed node ");
+    let (_, arguments) = line.split_once(" client ").unwrap();
+    let arguments: Vec<&str> = ["client"].into_iter().chain(arguments.split(' ')).collect();
+    let mut client = Process::start(&arguments);
+    client.expect("7");
+    assert!(client.status().success());
+}
+
+#[test]
 fn clusters_that_start_in_the_same_instant_come_to_different_ports() {
     let [base] = free_ports();
     let base = base.min(u16::MAX - 100).to_string();
