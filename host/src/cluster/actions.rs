@@ -103,8 +103,12 @@ impl Cluster {
         if self.paused.contains(&id) {
             return Err(refused(format_args!("node {id} is paused already")));
         }
-        self.order(place, id, &[Order::Pause])?;
-        self.paused.push(id);
+        let confirmed = self.nodes.order(place, &[Order::Pause]);
+        // One that has not confirmed it may follow it at any time, and must not be beyond `resume`.
+        if matches!(confirmed, Ok(()) | Err(OrderFailure::Silent)) {
+            self.paused.push(id);
+        }
+        confirmed.map_err(|why| unfollowed(id, &why))?;
         Ok(format!("paused node {id}: it does nothing until resume {id}; {}", self.lead()))
     }
 
@@ -113,7 +117,7 @@ impl Cluster {
         if !self.paused.contains(&id) {
             return Err(refused(format_args!("node {id} is not paused")));
         }
-        self.order(place, id, &[Order::Resume])?;
+        self.nodes.order(place, &[Order::Resume]).map_err(|why| unfollowed(id, &why))?;
         self.paused.retain(|paused| *paused != id);
         Ok(format!("resumed node {id}; {}", self.lead()))
     }
@@ -173,15 +177,6 @@ impl Cluster {
         Err(format!("failed in part: {}; all others have followed", failures.join(", ")))
     }
 
-    fn order(&mut self, place: usize, id: NodeId, orders: &[Order]) -> Result<(), String> {
-        self.nodes.order(place, orders).map_err(|why| match why {
-            OrderFailure::Silent => format!("failed: node {id} {why}"),
-            OrderFailure::Ended | OrderFailure::NotFollowed(_) => {
-                refused(format_args!("node {id} {why}"))
-            }
-        })
-    }
-
     fn running(&mut self, who: Who) -> Result<(usize, NodeId), String> {
         let (place, id) = self.find(who)?;
         if self.nodes.is_running(place) {
@@ -231,6 +226,15 @@ impl Cluster {
     fn await_answer(&mut self, place: usize) {
         let deadline = Instant::now() + LEAD_LIMIT;
         while self.observer.status(place).is_err() && Instant::now() < deadline {}
+    }
+}
+
+fn unfollowed(id: NodeId, why: &OrderFailure) -> String {
+    match why {
+        OrderFailure::Silent => format!("failed: node {id} {why}"),
+        OrderFailure::Ended | OrderFailure::NotFollowed(_) => {
+            refused(format_args!("node {id} {why}"))
+        }
     }
 }
 

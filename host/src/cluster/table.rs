@@ -1,6 +1,6 @@
 //! The table of all nodes: what each says, and what is done to it.
 
-use coracle::{NodeId, Status};
+use coracle::{NodeId, RoleName, Status};
 
 use super::Cluster;
 use super::network::list;
@@ -35,6 +35,11 @@ impl Cluster {
             return without_answer("does not answer", &cut);
         };
         let Status { role, term, leader, commit, applied, log_bytes, log_capacity, .. } = status;
+        let mut notes = Vec::new();
+        if role == RoleName::Blank {
+            notes.push("a new node that nobody takes in yet");
+        }
+        notes.extend((!cut.is_empty()).then_some(cut.as_str()));
         let leader = leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
         let fill = 100.0 * f64::from(log_bytes) / f64::from(log_capacity.max(1));
         line(&[
@@ -46,7 +51,7 @@ impl Cluster {
             &commit.to_string(),
             &applied.to_string(),
             &format!("{fill:.1}%"),
-            &cut,
+            &notes.join("; "),
         ])
     }
 

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
+use log::info;
 use mio::Waker;
 
 use super::Faults;
@@ -63,7 +64,10 @@ impl Control {
                     answer(&format!("{NOT_FOLLOWED}{why}; nothing has changed"))?;
                 }
                 Line::Text(line) => match self.obey(&line, faults) {
-                    Ok(()) => answer(&format!("{FOLLOWED}{line}"))?,
+                    Ok(()) => {
+                        info!("following the order: {line}");
+                        answer(&format!("{FOLLOWED}{line}"))?;
+                    }
                     Err(why) => answer(&format!("{NOT_FOLLOWED}{why}; nothing has changed"))?,
                 },
             }
@@ -111,8 +115,9 @@ impl Orders {
 
 /// Takes the address for a node under control, and says whether it got it: none when it is in use.
 ///
-/// From then on the node ends when its parent does, however that ends, and though the node may be
-/// stopped by a signal: a process that is stopped does not notice the end of its input.
+/// From then on the node ends when its parent does, however that ends. The end of its input is enough
+/// for that, unless a signal has stopped the node, which then notices nothing: where the system has a
+/// signal for the death of a parent, it is asked for.
 ///
 /// # Errors
 /// When the address cannot be had for another reason, or nobody reads what is said.

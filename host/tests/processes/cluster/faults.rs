@@ -66,7 +66,8 @@ fn a_partition_replaces_the_one_before_and_holds_for_a_node_that_is_started_agai
     answer(&mut cluster, "partition 5", "cut: 5 | 1,2,3,4; node ");
     answer(&mut cluster, "restart 5", "restarted node 5: it stored nothing, so it is blank");
     let rows = table(&mut cluster, 5);
-    assert!(rows[4].ends_with("  cut off from 1,2,3,4"), "{rows:?}");
+    let notes = "  a new node that nobody takes in yet; cut off from 1,2,3,4";
+    assert!(rows[4].ends_with(notes), "{rows:?}");
     assert!(rows[..4].iter().all(|row| row.ends_with("  cut off from 5")), "{rows:?}");
     answer(&mut cluster, "add 1", "committed: add 1 ");
 }
@@ -176,4 +177,28 @@ fn doubled_and_delayed_datagrams_have_each_command_take_effect_once() {
     assert!(start.elapsed().as_millis() >= 40, "{:?}", start.elapsed());
     answer(&mut cluster, "get", "20");
     answer(&mut cluster, "heal", "healed: ");
+}
+
+#[test]
+fn a_node_that_does_not_confirm_an_order_is_named_and_catches_up_later() {
+    let (mut cluster, nodes) = cluster(&[]);
+    signal(nodes[2], Signal::STOP);
+    let start = Instant::now();
+    cluster.send("loss 5%");
+    cluster.expect_error(
+        "failed in part: node 3 has not confirmed it within 1 s and may still follow it; \
+         all others have followed\n",
+    );
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    cluster.send("pause 3");
+    cluster
+        .expect_error("failed: node 3 has not confirmed it within 1 s and may still follow it\n");
+    signal(nodes[2], Signal::CONT);
+    // It has two answers to give before this one.
+    let healed = "healed: nothing is cut, lost, doubled or delayed; still paused: 3; node ";
+    answer(&mut cluster, "heal", healed);
+    answer(&mut cluster, "resume 3", "resumed node 3; ");
+    cluster.send("resume 3");
+    cluster.expect_error("refused: node 3 is not paused; nothing happened\n");
+    assert!(eventually(|| ["follower", "leader"].contains(&role(&table(&mut cluster, 3)[2]))));
 }
