@@ -32,9 +32,9 @@ pub struct Cli {
 pub enum Action {
     /// Start a cluster of nodes on this machine, and a prompt to it
     ///
-    /// The prompt takes commands such as add 5, set KEY VALUE, get and status, and makes faults with
-    /// kill, restart, pause, resume, partition, loss and heal, typed or from a pipe; help lists all.
-    /// The nodes end with it.
+    /// The prompt takes commands such as add 5, set KEY VALUE, get and status, and makes faults
+    /// with kill, restart, pause, resume, partition, loss and heal, typed or from a pipe; help lists
+    /// all. The nodes end with it.
     Cluster(ClusterArguments),
     /// Run one node, with commands for its integer on standard input
     ///
