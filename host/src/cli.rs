@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::ffi::OsString;
+
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use log::LevelFilter;
@@ -30,9 +32,9 @@ pub struct Cli {
 pub enum Action {
     /// Start a cluster of nodes on this machine, and a prompt to it
     ///
-    /// The prompt takes commands such as add 5, set KEY VALUE, get and status, and makes faults with
-    /// kill, restart, pause, resume, partition, loss and heal, typed or from a pipe; help lists all.
-    /// The nodes end with it.
+    /// The prompt takes commands such as add 5, set KEY VALUE, get and status, and makes faults
+    /// with kill, restart, pause, resume, partition, loss and heal, typed or from a pipe; help lists
+    /// all. The nodes end with it.
     Cluster(ClusterArguments),
     /// Run one node, with commands for its integer on standard input
     ///
@@ -96,8 +98,12 @@ impl Cli {
     /// as its users are used to, and with 2 for everybody else.
     pub fn read() -> Self {
         Self::try_parse().unwrap_or_else(|error| {
-            let is_client = std::env::args_os().nth(1).is_some_and(|verb| verb == "client");
-            if !is_client || !error.use_stderr() {
+            let command = Self::command();
+            let is_verb = |word: &OsString| {
+                command.get_subcommands().any(|verb| verb.get_name() == word.as_os_str())
+            };
+            let is_client = std::env::args_os().skip(1).find(is_verb);
+            if is_client.is_none_or(|verb| verb != "client") || !error.use_stderr() {
                 error.exit();
             }
             // Without standard error there is nobody to tell.

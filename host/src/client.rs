@@ -56,6 +56,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The same for what never has an effect, so that its outcome cannot be unknown.
+    fn without_effect(self) -> Self {
+        Self::Refused(self.why())
+    }
+
     /// The reason alone.
     pub fn why(self) -> String {
         match self {
@@ -178,7 +183,8 @@ impl Session {
             .map_err(|error| Failure::Refused(format!("the query cannot be sent: {error}")))?;
         loop {
             self.client.query(bytes).map_err(not_started)?;
-            let answer = self.finish(self.limits.read, |outcome| answered(outcome, &take))?;
+            let answer = self.finish(self.limits.read, |outcome| answered(outcome, &take));
+            let answer = answer.map_err(Failure::without_effect)?;
             if let Some(answer) = answer {
                 return Ok(answer);
             }

@@ -196,7 +196,7 @@ impl Faults {
     }
 
     fn happens(&mut self, probability: Probability) -> bool {
-        // What cannot happen draws nothing, so that one fault does not change the course of another.
+        // What cannot happen draws nothing: one fault does not change the course of another.
         !probability.is_zero() && probability.covers(self.random.next_u32())
     }
 

@@ -38,7 +38,8 @@ impl ServersArguments {
 
     /// The same arguments again, for whoever is told to repeat a command.
     pub fn repeated(&self) -> String {
-        self.servers.as_ref().map_or_else(String::new, |names| format!(" --servers {names}"))
+        let plain = |names: &String| names.split_whitespace().collect::<String>();
+        self.servers.as_ref().map_or_else(String::new, |it| format!(" --servers {}", plain(it)))
     }
 }
 

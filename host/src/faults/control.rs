@@ -115,9 +115,9 @@ impl Orders {
 
 /// Takes the address for a node under control, and says whether it got it: none when it is in use.
 ///
-/// From then on the node ends when its parent does, however that ends. The end of its input is enough
-/// for that, unless a signal has stopped the node, which then notices nothing: where the system has a
-/// signal for the death of a parent, it is asked for.
+/// From then on the node ends when its parent does, however that ends. The end of its input is
+/// enough for that, unless a signal has stopped the node, which then notices nothing: where the
+/// system has a signal for the death of a parent, it is asked for.
 ///
 /// # Errors
 /// When the address cannot be had for another reason, or nobody reads what is said.

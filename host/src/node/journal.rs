@@ -95,6 +95,12 @@ impl Journal {
         let raft = node.raft();
         let (commit, applied) = (raft.commit(), raft.applied());
         let leads = raft.role() == RoleName::Leader;
+        let base = raft.base().index;
+        if self.applied < base {
+            info!("Node {id} applied what is no longer in its log, up to index {base}");
+            self.commit = self.commit.max(base);
+            self.applied = base;
+        }
         while self.commit < commit || self.applied < applied {
             // Each entry is committed before it is applied, and the next one comes behind both.
             let is_next = self.commit <= self.applied || self.applied >= applied;

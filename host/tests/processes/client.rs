@@ -60,6 +60,12 @@ fn every_command_works_whichever_server_stands_first() {
     assert!(!committed(&["del", "A"]).ends_with("was not set"));
     assert!(committed(&["del", "A"]).ends_with("; the key was not set"));
     assert_eq!(trio.done(&["get", "A"]), "A is not set");
+    let (key, value) = ("k".repeat(64), "v".repeat(960));
+    committed(&["set", &key, &value]);
+    assert_eq!(trio.done(&["get", &key]), format!("{key} = {value}"));
+    let largest = "9".repeat(1233);
+    committed(&["add", &largest]);
+    committed(&["sub", &largest]);
     for (turn, value) in ["-28\n", "-27\n", "-26\n"].into_iter().enumerate() {
         let mut servers = trio.ports.map(|port| format!("127.0.0.1:{port}"));
         servers.rotate_left(turn);
@@ -105,6 +111,7 @@ fn wrong_usage_is_an_error_line_and_a_status_of_one() {
         (&["--retry", "12ab", "get"], "cannot be used with"),
         (&[], "required"),
     ];
+    assert_eq!(run(&["--log", "warn", "client", "--frob"]).code, Some(1));
     for (words, why) in cases {
         let Ended { code, output, errors } = run(&[&["client"], *words].concat());
         assert_eq!((code, output.as_str()), (Some(1), ""), "{words:?}: {errors}");
@@ -138,6 +145,15 @@ fn a_product_past_the_limit_is_refused() {
     let ended = trio.client(&["mul", &factor]);
     assert_eq!((ended.code, ended.output.as_str()), (Some(1), ""));
     assert_eq!(ended.errors, "refused: the integer would go past 4096 bits; nothing happened\n");
+}
+
+#[test]
+fn a_read_whose_answer_fits_no_datagram_has_no_unknown_outcome() {
+    let trio = Trio::start(&["-i", &"9".repeat(4900)]);
+    let ended = trio.client(&["get"]);
+    assert_eq!((ended.code, ended.output.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(ended.errors.starts_with("refused: its answer of "), "{ended:?}");
+    assert!(ended.errors.ends_with(" bytes is too long to be sent; nothing happened\n"));
 }
 
 #[test]

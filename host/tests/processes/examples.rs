@@ -53,7 +53,7 @@ fn fits(expected: &str, line: &str) -> bool {
     let Some(start) = expected.find('<') else { return expected == line };
     let (before, rest) = expected.split_at(start);
     let Some(line) = line.strip_prefix(before) else { return false };
-    let places: [(&str, fn(char) -> bool); 3] = [
+    let places: [(&str, IsPart); 3] = [
         ("<n>", |letter| letter.is_ascii_digit()),
         ("<hex>", |letter| letter.is_ascii_hexdigit()),
         ("<any>", |_| true),
@@ -65,6 +65,9 @@ fn fits(expected: &str, line: &str) -> bool {
     let ends = line.char_indices().take_while(|(_, letter)| is_part(*letter));
     ends.map(|(at, letter)| at + letter.len_utf8()).any(|end| fits(rest, &line[end..]))
 }
+
+/// Whether a character may be in what a placeholder stands for.
+type IsPart = fn(char) -> bool;
 
 /// One shell for all commands that end by themselves.
 struct Shell {
