@@ -9,6 +9,7 @@ use super::Raft;
 use super::link::{Link, PeerSet};
 use super::progress::Progress;
 use super::role::Role;
+use super::snapshot::CatchUp;
 use crate::configuration::{Configuration, Members, Part};
 use crate::log::{EntryKind, Memory};
 use crate::seal::Seal;
@@ -172,6 +173,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         (self.quorums, self.followers) = (quorums, named.with(self.leaving()));
         self.sends = self.sends.both(self.followers.with(self.strangers()));
+        self.rest_others();
         let smallest = self.configuration.smallest_datagram().unwrap_or(self.options.datagram);
         let room = usize::from(smallest).saturating_sub(super::transmit::append_overhead::<S>());
         self.entry_limit = room.min(self.log.largest_entry());
@@ -198,9 +200,33 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             if !link.is_named && link.leaves_at <= self.now {
                 self.followers.remove(peer);
                 self.sends.remove(peer);
-                self.chunks.remove(peer);
             }
         }
+        self.rest_others();
+    }
+
+    /// A leader waits for nothing from those whom it sends nothing.
+    fn rest_others(&mut self) {
+        self.chunks = self.chunks.both(self.followers);
+        let Role::Leader(leader) = &mut self.role else { return };
+        for (peer, progress) in leader.progress.iter_mut().enumerate() {
+            if !self.followers.contains(peer) {
+                progress.timer.settle();
+                progress.catch_up = CatchUp::Log;
+            }
+        }
+    }
+
+    /// Whether our configuration gives us a vote; or does not, is not known to be committed, and the
+    /// one before gave us one: then we may be the only one that can bring it to its end (thesis 4.2.2).
+    pub(super) fn may_campaign(&self) -> bool {
+        let index = self.configuration.index;
+        if self.quorums.has_us() || index <= self.commit {
+            return self.quorums.has_us();
+        }
+        let before = self.configuration_at(index.previous());
+        let part = before.find(self.member()).map(|member| member.part);
+        part.is_some_and(|part| part.is_in_new_half() || part.is_in_old_half())
     }
 
     /// The links that the configuration does not name.
@@ -257,7 +283,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// A leader knows nothing of this follower.
     fn reset_progress(&mut self, peer: usize) {
-        let next = self.log.last().index.next();
+        // The last entry is sent, so that it shows what this follower lacks.
+        let next = self.log.last().index.max(self.log.first());
         let Role::Leader(leader) = &mut self.role else { return };
         let fresh = Progress::new(next, self.now);
         match leader.progress.get_mut(peer) {

@@ -252,7 +252,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         for peer in 0..self.links.len() {
             let Role::Leader(leader) = &self.role else { return };
             let Some(progress) = leader.progress.get(peer) else { continue };
-            let lacks_entries = progress.next <= base;
+            let lacks_entries = progress.next <= base && self.followers.contains(peer);
             let is_gone = match progress.catch_up {
                 CatchUp::Log => lacks_entries,
                 CatchUp::Wanting => false,
@@ -349,6 +349,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             return self.count_stale();
         };
         let Some(progress) = leader.progress.get_mut(peer) else { return };
+        if !self.followers.contains(peer) {
+            return self.count_stale();
+        }
         if reply.echo == 0 || reply.echo > link.number {
             return count(&mut self.counters.impossible);
         }

@@ -101,10 +101,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
     }
 
-    /// The leader was silent, or nobody was elected: campaign, if our configuration names us
+    /// The leader was silent, or nobody was elected: campaign, if our configuration lets us
     /// (section 5.2). A candidate starts over with a pre-vote, so that its term does not run away.
     fn on_election_time(&mut self) {
-        if self.quorums.has_us() {
+        if self.may_campaign() {
             self.become_pre_candidate();
         } else if self.was_cut_off_forming() {
             self.forget_epoch();

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use coracle::Index;
+
 use crate::chance::{Chance, Draws};
 use crate::clock::Clock;
 use crate::disk::Shared;
@@ -36,6 +38,9 @@ pub struct Host {
     pub life: u32,
     /// The number of the last record of which a sync is under way.
     pub syncing: u64,
+    /// How many ticks went by in this life, and which configuration it has counted since when.
+    pub ticks: u64,
+    pub counts_since: (Index, u64),
     /// How often it was woken without any time going by.
     pub idle_wakes: u32,
 }
@@ -56,6 +61,8 @@ impl Host {
             crash_in_write: None,
             life: 0,
             syncing: 0,
+            ticks: 0,
+            counts_since: (Index::ZERO, 0),
             idle_wakes: 0,
         };
         (host, Shared::new(plan.disk.habits, chance))
@@ -79,6 +86,8 @@ impl Host {
         self.tape.borrow_mut().clear();
         self.run_at = None;
         self.idle_wakes = 0;
+        self.ticks = 0;
+        self.counts_since = (Index::ZERO, 0);
         self.syncing = 0;
         disk.0.borrow_mut().cut_unconfirmed();
         let random = Draws::new(plan.seed, place, self.life, is_aligned);

@@ -55,6 +55,7 @@ pub const fn name(invariant: u8) -> &'static str {
         7 => "term, commit and applied never fall",
         8 => "a leader only appends, and what is committed stays",
         9 => "applied <= commit <= last, and terms in a log never fall",
+        10 => "one change of members at a time, and quorums overlap",
         11 => "linearizable, and each command once",
         12 => "when faults stop, all is well soon",
         13 => "bounded work, and no failure",
@@ -184,6 +185,8 @@ struct Committed {
 struct Life {
     view: View,
     digest: u64,
+    /// The voters that it counted.
+    halves: Vec<Vec<MemberId>>,
     /// Its whole log from index 1, with what it no longer keeps.
     log: Vec<(Term, u64)>,
     looks: u64,
@@ -235,6 +238,7 @@ impl Chronicle {
         }
         life.view = *view;
         life.digest = digest;
+        life.halves = scene.halves();
         self.only_one_epoch_commits()
     }
 

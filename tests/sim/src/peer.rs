@@ -1,9 +1,10 @@
 //! One running node: the real one, of one of a few sizes.
 
 use coracle::{
-    Buffers, Checksum, Contents, Dropped, EntryId, Event, Full, Index, Members, Node, NodeError,
-    Options, Persisted, Place, Platform, ProposeError, Raft, ReadError, ReadId, Receipt, Saved,
-    Saving, Sink, Slot, Snapshot, SnapshotName, Staging, Storage, Ticks, Write,
+    Buffers, Change, ChangeError, Checksum, Contents, Dropped, EntryId, Event, Full, Index,
+    Members, Node, NodeError, NodeId, Options, Persisted, Place, Platform, ProposeError, Raft,
+    ReadError, ReadId, Receipt, Saved, Saving, Sink, Slot, Snapshot, SnapshotName, Staging,
+    Storage, Ticks, TransferError, Write,
 };
 
 use crate::chance::Draws;
@@ -55,6 +56,10 @@ pub trait Peer {
     fn receive(&mut self, from: Address, datagram: &[u8]) -> Result<(), Dropped>;
     /// A command without a session.
     fn propose(&mut self, command: &Command<'_>) -> Result<EntryId, ProposeError>;
+    /// A change of the members.
+    fn change(&mut self, change: Change) -> Result<EntryId, ChangeError>;
+    /// Another leader.
+    fn transfer(&mut self, to: Option<NodeId>) -> Result<NodeId, TransferError>;
     /// A linearizable read.
     fn read(&mut self) -> Result<ReadId, ReadError>;
     /// Something is durable.
@@ -86,6 +91,14 @@ impl<const SESSIONS: usize, const PENDING: usize> Peer for Node<Sim, MEMBERS, SE
 
     fn propose(&mut self, command: &Command<'_>) -> Result<EntryId, ProposeError> {
         self.propose(command)
+    }
+
+    fn change(&mut self, change: Change) -> Result<EntryId, ChangeError> {
+        self.change(change)
+    }
+
+    fn transfer(&mut self, to: Option<NodeId>) -> Result<NodeId, TransferError> {
+        self.transfer(to)
     }
 
     fn read(&mut self) -> Result<ReadId, ReadError> {
@@ -125,7 +138,9 @@ fn recover(plan: &Plan, place: usize, random: Draws, disk: &Shared) -> Result<Si
     let mut options = Options::new(plan.cluster, id, plan.timing);
     options.datagram = plan.datagrams[place];
     options.window_bytes = plan.window_bytes;
-    let others: Vec<_> = plan.ids.iter().copied().filter(|other| *other != id).collect();
+    options.is_joining = place >= plan.founders;
+    let founders = plan.ids.iter().copied().take(plan.founders);
+    let others: Vec<_> = founders.filter(|other| *other != id && !options.is_joining).collect();
     let size = plan.logs[place];
     let memory = Buffers::new(
         vec![0; size.bytes].into_boxed_slice(),

@@ -19,6 +19,10 @@ pub struct Plan {
     pub cluster: ClusterId,
     /// The nodes.
     pub ids: Vec<NodeId>,
+    /// How many of them form the cluster; the others wait until they are added.
+    pub founders: usize,
+    /// Whether an operator changes the members.
+    pub is_operated: bool,
     /// How large a log each of them has.
     pub logs: Vec<LogSize>,
     /// The largest datagram that each of them takes.
@@ -105,7 +109,10 @@ impl Plan {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let chance = &mut Chance::new(seed, PURPOSE);
-        let nodes = cluster_size(chance);
+        let founders = cluster_size(chance);
+        let is_operated = chance.permille(300);
+        let spares = if is_operated { chance.below((NODES - founders) as u64 + 1) } else { 0 };
+        let nodes = founders + spares as usize;
         let ids = ids(nodes, chance);
         let (tick, timing) = timing(chance);
         let election = Micros(timing.election_max.0 * tick.0);
@@ -115,6 +122,8 @@ impl Plan {
             seed,
             cluster: ClusterId(chance.number()),
             ids,
+            founders,
+            is_operated,
             datagrams: datagrams(nodes, chance),
             tables: chance.pick(&[
                 Tables::Tiny,
@@ -156,10 +165,12 @@ impl fmt::Display for Plan {
         let Timing { heartbeat, election_min, election_max, .. } = self.timing;
         write!(
             f,
-            "{} nodes {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
+            "{} nodes {:?}, {} of them from the start, operated: {}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
              {election_max}, logs {:?}, datagrams {:?}, tables {:?}, window {}, {:?}, {:?}, calm {:?}",
             self.ids.len(),
             self.ids,
+            self.founders,
+            self.is_operated,
             self.tick.0,
             self.logs,
             self.datagrams,

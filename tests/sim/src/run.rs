@@ -2,6 +2,7 @@
 
 mod calm;
 mod local;
+mod operate;
 mod step;
 mod trouble;
 
@@ -74,6 +75,8 @@ enum Event {
     Local,
     /// A node is asked how far it is.
     Probe,
+    /// An operator changes the members.
+    Operate,
     /// A phase begins.
     Phase(usize),
     /// A flapping partition comes or goes.
@@ -167,6 +170,9 @@ impl Run {
         self.queue.put_at(Micros(0), Event::Phase(0));
         self.queue.put_in(self.plan.election(), Event::Local);
         self.queue.put_in(self.plan.election(), Event::Probe);
+        if self.plan.is_operated {
+            self.queue.put_in(self.plan.election().times(3), Event::Operate);
+        }
         while let Some(event) = self.queue.take() {
             self.events += 1;
             ensure(13, self.events < MOST_EVENTS, || "the run does not end".to_owned())?;
@@ -189,6 +195,7 @@ impl Run {
             Event::Client { client } => self.on_client(client),
             Event::Local => self.on_local(),
             Event::Probe => self.on_probe(),
+            Event::Operate => self.on_operate(),
             Event::Phase(phase) => self.on_phase(phase),
             Event::Flap { phase, is_cut } => self.on_flap(phase, is_cut),
             Event::Hunt { node, phase } => self.on_hunt(node, phase),

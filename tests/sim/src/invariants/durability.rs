@@ -144,7 +144,8 @@ impl Chronicle {
                 format!("{id} was started with a log from an empty disk")
             })?;
         }
-        self.lives[node] = Life { view: *view, digest: scene.digest(), log, looks: 0 };
+        self.lives[node] =
+            Life { view: *view, digest: scene.digest(), halves: scene.halves(), log, looks: 0 };
         if view.applied == Index::ZERO {
             return Ok(());
         }

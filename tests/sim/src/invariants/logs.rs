@@ -220,7 +220,7 @@ impl Annals {
                     )
                 })?,
                 None => {
-                    self.on_first_commit(known, view, scene, sightings)?;
+                    self.on_first_commit(known, view, life, scene, sightings)?;
                     if index == view.commit {
                         nobody_wins_without(known, scene)?;
                     }
@@ -235,20 +235,27 @@ impl Annals {
         &mut self,
         known: Known,
         view: &View,
+        life: &Life,
         scene: &impl Scene,
         sightings: &mut Sightings,
     ) -> Verdict {
         let by = view.hard.term;
-        ensure(3, view.is_leader(), || {
+        // A leader without a vote in the configuration that it commits steps down at once.
+        let led = life.view.is_leader() && life.view.hard.term == by;
+        ensure(3, view.is_leader() || led, || {
             format!("{} holds {:?} for committed, before any leader", view.member.id, known.id)
         })?;
-        for voters in scene.halves() {
-            let holders = voters.iter().filter(|member| scene.is_durable(**member, known)).count();
-            ensure(5, 2 * holders > voters.len(), || {
-                let count = voters.len();
-                format!("{:?} is committed, but durable on {holders} of {count}", known.id)
-            })?;
-        }
+        // A leader may go on to its next configuration as soon as one is committed: then it is the
+        // configuration before that counted.
+        let is_durable = |member: &&MemberId| scene.is_durable(**member, known);
+        let holds = |half: &Vec<MemberId>| 2 * half.iter().filter(is_durable).count() > half.len();
+        let halves = scene.halves();
+        let before = &life.halves;
+        let is_held = halves.iter().all(holds) || before.iter().all(holds) && !before.is_empty();
+        ensure(5, is_held, || {
+            let holders: Vec<_> = halves.iter().flatten().filter(is_durable).collect();
+            format!("{:?} is committed, but durable on {holders:?} of {halves:?}", known.id)
+        })?;
         sightings.committed += 1;
         if known.id.term < by {
             sightings.committed_of_earlier_terms += 1;

@@ -98,6 +98,11 @@ impl Run {
         host.idle_wakes = if elapsed.0 > 0 { 0 } else { host.idle_wakes + 1 };
         let idle_wakes = host.idle_wakes;
         peer.tick(elapsed);
+        host.ticks += elapsed.0;
+        let configuration = peer.raft().configuration().index;
+        if host.counts_since.0 != configuration {
+            host.counts_since = (configuration, host.ticks);
+        }
         self.mix(mix(now.0, node as u64));
         ensure(13, idle_wakes < MOST_IDLE_WAKES, || format!("node {node} never sleeps"))?;
         self.is_heard(node)?;
@@ -123,10 +128,13 @@ impl Run {
     fn is_heard(&self, node: usize) -> Verdict {
         let Some(peer) = &self.hosts[node].peer else { return Ok(()) };
         let raft = peer.raft();
-        if raft.role() != RoleName::Leader {
+        let longest = 2 * self.plan.timing.election_min.0;
+        // Voters that are new to it have as long to answer.
+        let host = &self.hosts[node];
+        let is_new = host.ticks - host.counts_since.1 <= longest;
+        if raft.role() != RoleName::Leader || is_new {
             return Ok(());
         }
-        let longest = 2 * self.plan.timing.election_min.0;
         let is_heard = |member: &&MemberId| {
             let silence = |of: coracle::ProgressStatus| of.silent_for.0 <= longest;
             **member == raft.member()
@@ -326,6 +334,7 @@ impl Run {
         if self.chronicle.sightings.leaders > leaders {
             self.on_new_leader(node);
         }
+        self.check_configurations(node)?;
         // A machine is not touched but by a poll, which tells what it did.
         ensure(2, self.hosts[node].tape.borrow().is_empty(), || {
             format!("n{node} applied something and does not say what")

@@ -102,6 +102,9 @@ impl Run {
             }
             Trouble::Wipe { victim, down } => {
                 let node = self.victim(victim);
+                if self.plan.is_operated && !self.may_lose(node) {
+                    return Ok(());
+                }
                 self.crash(node, down);
                 self.disks[node].0.borrow_mut().wipe();
                 self.counts.add("disks lost", 1);
