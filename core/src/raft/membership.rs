@@ -9,7 +9,6 @@ use super::Raft;
 use super::link::{Link, PeerSet};
 use super::progress::Progress;
 use super::role::Role;
-use super::snapshot::CatchUp;
 use crate::configuration::{Configuration, Members, Part};
 use crate::log::{EntryKind, Memory};
 use crate::seal::Seal;
@@ -205,14 +204,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.rest_others();
     }
 
-    /// A leader waits for nothing from those whom it sends nothing.
+    /// A leader waits for nothing from those whom it sends nothing, and begins anew with them if
+    /// they come back.
     fn rest_others(&mut self) {
         self.chunks = self.chunks.both(self.followers);
-        let Role::Leader(leader) = &mut self.role else { return };
-        for (peer, progress) in leader.progress.iter_mut().enumerate() {
+        for peer in 0..self.links.len() {
             if !self.followers.contains(peer) {
-                progress.timer.settle();
-                progress.catch_up = CatchUp::Log;
+                self.reset_progress(peer);
             }
         }
     }

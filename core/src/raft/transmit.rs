@@ -298,8 +298,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.seal(peer, &message, buffer)
     }
 
-    /// The largest datagram that others may send us, in bytes: an entry must fit our log too.
-    pub(super) fn stated_datagram(&self) -> u16 {
+    /// The largest datagram that others may send us, in bytes: an entry must fit our log too. Who asks
+    /// to be added says so.
+    #[must_use]
+    pub fn stated_datagram(&self) -> u16 {
         let room = self.log.largest_entry().saturating_add(append_overhead::<S>());
         self.options.datagram.min(u16::try_from(room).unwrap_or(u16::MAX))
     }

@@ -69,7 +69,9 @@ impl Run {
         let id = self.plan.ids[node];
         let named: Vec<_> = members.iter().filter(|member| member.member.id == id).collect();
         let life = self.hosts[node].peer.as_ref().map(|peer| peer.raft().member());
-        let (is_voter, datagram) = (self.chance.permille(700), self.plan.datagrams[node]);
+        let is_voter = self.chance.permille(700);
+        let stated = self.hosts[node].peer.as_ref().map(|peer| peer.raft().stated_datagram());
+        let datagram = stated.unwrap_or(self.plan.datagrams[node]);
         let add = |member| {
             let address = MemberAddress::new(&id.0.to_le_bytes()).unwrap_or_default();
             Change::Add { member, datagram, address, is_voter }
