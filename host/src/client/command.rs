@@ -74,11 +74,6 @@ pub fn run(arguments: &ClientArguments) -> ExitCode {
                 Failure::Unknown(_) => ExitCode::from(OUTCOME_UNKNOWN),
             };
             complain(failure);
-            if let Some(leader) = session.leader_elsewhere() {
-                complain(format_args!(
-                    "node {leader} leads, and is not among the servers that were asked"
-                ));
-            }
             if let Some(token) = token {
                 let servers = arguments.servers.repeated();
                 complain(format_args!("to go on with it: coracle client{servers} --retry {token}"));
