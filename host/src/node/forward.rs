@@ -41,9 +41,9 @@ impl Forwarder {
             return false;
         };
         let Route::Client(route) = header.route else { return false };
-        match request.want {
-            Want::Open | Want::Command { .. } => {}
-            Want::Query { .. } | Want::Status | Want::Peers { .. } => return false,
+        // All else is the leader's business.
+        if matches!(request.want, Want::Query { .. } | Want::Status | Want::Peers { .. }) {
+            return false;
         }
         let told = Told { client: route.client, address: from, at: now, number: header.number };
         let known = self.clients.iter_mut().find(|known| known.client == route.client);
