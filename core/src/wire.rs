@@ -41,6 +41,12 @@ pub fn is_reply(datagram: &[u8]) -> bool {
     Header::read(datagram).is_ok_and(|(_, kind, _)| kind == Kind::Reply)
 }
 
+/// Whether this looks like a client's request. Nothing else about it is checked.
+#[must_use]
+pub fn is_request(datagram: &[u8]) -> bool {
+    Header::read(datagram).is_ok_and(|(_, kind, _)| kind == Kind::Request)
+}
+
 /// Writes a whole datagram and returns its length, or `None` when the buffer is too small, in which
 /// case its content is of no use.
 pub fn encode<S: Seal>(

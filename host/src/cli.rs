@@ -22,7 +22,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub action: Action,
     /// What is logged on standard error, with the time in UTC: off, error, warn, info, debug or
-    /// trace [default: that of RUST_LOG, or else warn]
+    /// trace [default: that of RUST_LOG, or else error for a cluster and warn for all others]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log: Option<LevelFilter>,
 }

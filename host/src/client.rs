@@ -161,14 +161,6 @@ impl Session {
         leader
     }
 
-    /// A leader that the last operation could not reach, since it is none of the servers. Nobody is
-    /// asked unless somebody had something to say, and nothing is said unless all servers are known.
-    pub fn leader_elsewhere(&mut self) -> Option<NodeId> {
-        let leader = if self.has_heard { self.leader() } else { None }?;
-        let is_other = |server: &Server<_>| server.id.is_some_and(|id| id != leader);
-        self.client.servers().iter().all(is_other).then_some(leader)
-    }
-
     /// Reads the newest state, and takes what is needed from the answer.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ enum Read {
 pub enum Taken {
     /// It was read, be it of use or not.
     Read,
+    /// It is for another client.
+    Elsewhere,
     /// It is damaged, or none at all.
     Unreadable,
 }
@@ -89,6 +91,7 @@ impl Local {
         match self.client.receive(from, datagram) {
             Ok(()) => Taken::Read,
             Err(ClientDropped::Undecodable(_)) => Taken::Unreadable,
+            Err(ClientDropped::Misdirected) => Taken::Elsewhere,
             Err(error) => {
                 log::debug!("a datagram from {from} is of no use: {error:?}");
                 Taken::Read

@@ -1,6 +1,7 @@
 //! `coracle node`: one member of a cluster, and its console.
 
 mod arguments;
+mod forward;
 mod journal;
 
 pub use arguments::NodeArguments;
@@ -12,8 +13,8 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_
 use std::thread;
 use std::time::Duration;
 
-use coracle::wire::is_reply;
-use coracle::{Destination, Event, Ticks, Timing};
+use coracle::wire::{is_reply, is_request};
+use coracle::{Destination, Event, RoleName, Ticks, Timing};
 use log::{debug, info, warn};
 use mio::Waker;
 use num_bigint::BigInt;
@@ -24,6 +25,7 @@ use crate::faults::{self, Control, Life};
 use crate::local::{Local, Step, Taken};
 use crate::roster::Roster;
 use crate::setup::{self, DATAGRAM_BYTES, HostNode};
+use forward::Forwarder;
 use journal::Journal;
 
 /// Runs a node until its console ends.
@@ -79,6 +81,7 @@ struct Process {
     incoming: Box<[u8]>,
     outgoing: Box<[u8]>,
     journal: Journal,
+    forwarder: Forwarder,
 }
 
 /// Whether the loop goes round again.
@@ -108,6 +111,7 @@ impl Process {
             incoming: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
             outgoing: vec![0; usize::from(DATAGRAM_BYTES)].into_boxed_slice(),
             journal: Journal::default(),
+            forwarder: Forwarder::new(),
         })
     }
 
@@ -148,8 +152,25 @@ impl Process {
         for _ in 0..MOST_AT_ONCE {
             let Some((length, from)) = self.event_loop.receive(&mut self.incoming) else { return };
             let datagram = self.incoming.get(..length).unwrap_or_default();
-            // What only looks like a reply is for the node to count.
-            if is_reply(datagram) && self.local.receive(from, datagram) == Taken::Read {
+            if is_reply(datagram) {
+                match self.local.receive(from, datagram) {
+                    Taken::Read => continue,
+                    Taken::Elsewhere => {
+                        if let Some(to) = self.forwarder.asker(datagram) {
+                            self.event_loop.send(to, datagram);
+                        }
+                        continue;
+                    }
+                    // The node counts it.
+                    Taken::Unreadable => {}
+                }
+            } else if self.node.raft().role() != RoleName::Leader
+                && is_request(datagram)
+                && let Some(leader) = self.node.raft().leader()
+                && let Some(to) = self.roster.address(leader)
+                && self.forwarder.takes(from, datagram, self.now)
+            {
+                self.event_loop.send(to, datagram);
                 continue;
             }
             if let Err(error) = self.node.receive(from, datagram) {
@@ -285,7 +306,7 @@ const MOST_AT_ONCE: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use coracle::message::{Answer, BootReply, Message, Reply};
+    use coracle::message::{Answer, BootReply, Message, Reply, Request, Want};
     use coracle::wire::{ClientRoute, Header, Route, encode};
     use coracle::{ClientId, ClusterId, Epoch, NodeId};
 
@@ -302,12 +323,16 @@ mod tests {
     }
 
     #[test]
-    fn only_an_answer_to_a_client_is_a_reply() {
+    fn only_an_answer_to_a_client_is_a_reply_and_only_its_question_a_request() {
         let reply = Reply { echo: 5, from: NodeId(1), answer: Answer::Busy };
-        assert!(is_reply(&datagram(&Message::Reply(reply))));
+        let request = Request { want: Want::Open, padding: &[] };
+        let [reply, request] =
+            [Message::Reply(reply), Message::Request(request)].map(|message| datagram(&message));
+        assert!(is_reply(&reply) && !is_request(&reply));
+        assert!(is_request(&request) && !is_reply(&request));
         let other = BootReply { epoch: Epoch(1), accepted: true };
-        assert!(!is_reply(&datagram(&Message::BootReply(other))));
-        assert!(!is_reply(&[]));
-        assert!(!is_reply(&[14]));
+        for datagram in [&datagram(&Message::BootReply(other))[..], &[], &[14], &[1, 0x8d]] {
+            assert!(!is_reply(datagram) && !is_request(datagram));
+        }
     }
 }

@@ -13,8 +13,8 @@ use crate::roster::{address_like, any_address, loopback};
 /// How a client is told of the servers.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ServersArguments {
-    /// The servers; one of them is enough, but only those that are named are asked [default: those
-    /// in CORACLE_SERVERS, or else the ports 50051 to 50055 of this machine]
+    /// Nodes to ask; one is enough while it runs [default: those in CORACLE_SERVERS, or else the
+    /// ports 50051 to 50055 of this machine]
     #[arg(long, value_name = "HOST:PORT,...")]
     servers: Option<String>,
 }

@@ -74,11 +74,6 @@ pub fn run(arguments: &ClientArguments) -> ExitCode {
                 Failure::Unknown(_) => ExitCode::from(OUTCOME_UNKNOWN),
             };
             complain(failure);
-            if let Some(leader) = session.leader_elsewhere() {
-                complain(format_args!(
-                    "node {leader} leads, and is not among the servers that were asked"
-                ));
-            }
             if let Some(token) = token {
                 let servers = arguments.servers.repeated();
                 complain(format_args!("to go on with it: coracle client{servers} --retry {token}"));
@@ -102,15 +97,15 @@ fn parse(words: &[String]) -> Result<Wish, LineError> {
     match words.as_slice() {
         ["get"] => Ok(Wish::Integer),
         ["get", key] => {
-            let query = Key::from_slice(key.as_bytes()).map_err(|_| LineError::KeyTooLong)?;
-            let query = Query::Get(checked_key(key, "get KEY").map(|_| query)?);
-            Ok(Wish::Value { key: (*key).to_owned(), query })
-        }
-        ["set", key, value] if value.len() > MAX_VALUE_BYTES => {
-            checked_key(key, "set KEY VALUE").and(Err(LineError::ValueTooLong))
+            let bytes = checked_key(key, "get KEY")?;
+            let query = Key::from_slice(bytes).map_err(|_| LineError::KeyTooLong)?;
+            Ok(Wish::Value { key: (*key).to_owned(), query: Query::Get(query) })
         }
         ["set", key, value] => {
             let key = checked_key(key, "set KEY VALUE")?;
+            if value.len() > MAX_VALUE_BYTES {
+                return Err(LineError::ValueTooLong);
+            }
             Ok(change(&Command::Set { key, value: value.as_bytes() }))
         }
         ["del", key] => Ok(change(&Command::Delete { key: checked_key(key, "del KEY")? })),

@@ -68,6 +68,18 @@ fn a_file_names_the_nodes_from_zero_on() {
 }
 
 #[test]
+fn a_node_may_listen_elsewhere_than_its_file_says() {
+    let ports: [u16; 3] = free_ports();
+    let lines = ports.iter().enumerate().map(|(id, port)| format!("node{id}: 127.0.0.2:{port}\n"));
+    let file = Scratch::new("elsewhere", &lines.collect::<String>());
+    let mut running = [0, 1, 2].map(|place| {
+        let (number, listen) = (place.to_string(), format!("0.0.0.0:{}", ports[place]));
+        Process::start(&["node", "--config", file.path(), &number, "--listen", &listen])
+    });
+    serve(&mut running, &[0, 1, 2]);
+}
+
+#[test]
 fn a_file_of_no_use_is_an_error_that_names_it_and_the_line() {
     let refused = |name: &str, text: &str, number: &str| {
         let file = Scratch::new(name, text);
