@@ -179,11 +179,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.owe(peer, Owed::Chunk { echo, last: name.last.index, upto, taken });
     }
 
-    /// The snapshot that is there whole, and can be installed.
+    /// The snapshot that is there whole, and can be installed: what its last entry is has not come in
+    /// another way since, and with it perhaps others that we have acknowledged.
     pub(super) fn whole_snapshot(&self) -> Option<SnapshotName> {
         let incoming = self.incoming.filter(Incoming::is_whole)?;
         let is_follower = matches!(self.role, Role::Follower(_));
-        (is_follower && incoming.term == self.hard.term).then_some(incoming.name)
+        let is_current = is_follower && incoming.term == self.hard.term;
+        (is_current && !self.has_no_use_for(incoming.name)).then_some(incoming.name)
     }
 
     /// The snapshot has taken the place of the log and of the applied state.

@@ -137,9 +137,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let Timing { retransmit_min, heartbeat, .. } = self.options.timing;
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(progress) = leader.progress.get_mut(peer) else { return };
-        if !progress.has_in_flight() {
+        // While a snapshot is on its way the timer is that of its chunks.
+        let has_log = matches!(progress.catch_up, CatchUp::Log);
+        if has_log && !progress.has_in_flight() {
             progress.timer.settle();
-        } else if is_news {
+        } else if has_log && is_news {
             progress.timer.restart(self.now, retransmit_min, heartbeat);
             let at = progress.timer.at();
             self.wake = self.wake.min(at);

@@ -282,7 +282,7 @@ fn disk(election: Micros, chance: &mut Chance) -> DiskPlan {
         hard_first: chance.coin(),
         snapshot_is_barrier: chance.coin(),
         failing: chance.pick(&[0, 0, 0, 2]),
-        snapshot_room: u64::MAX,
+        snapshot_room: chance.pick(&[u64::MAX, u64::MAX, u64::MAX, 250]),
         crash_in_write: false,
     };
     DiskPlan {

@@ -39,6 +39,7 @@ impl Run {
             let habits = &mut self.disks[node].0.borrow_mut().habits;
             habits.crash_in_write = false;
             habits.failing = 0;
+            habits.snapshot_room = u64::MAX;
         }
         let election = self.plan.election();
         self.queue.put_in(election.times(LEADER_WITHIN), Event::LeaderDue);
