@@ -12,28 +12,35 @@
 //!
 //! | choice | where | what it costs, and how to size it |
 //! |---|---|---|
-//! | members | `MEMBERS` of [`Node`], `N` of [`Raft`] | some 280 bytes each. As many as the cluster has, this node included; at most [`MAX_MEMBERS`] |
-//! | log bytes | [`Platform::Memory`], [`Memory`] | themselves, at least [`MIN_LOG_BYTES`]. An entry may have a quarter of them. They must hold what some member lacks while commands go on: the rate, times the bytes of an entry, times the longest absence of a member |
+//! | members | `MEMBERS` of [`Node`], `N` of [`Raft`] | some 480 bytes each. As many as the cluster ever has at one time, this node included, and one more for each voter that is replaced: until it has its vote the new one stands beside the old; at most [`MAX_MEMBERS`] |
+//! | log bytes | [`Platform::Memory`], [`Memory`] | themselves, at least [`MIN_LOG_BYTES`]. An entry may have a quarter of them. They should hold what a member misses while it is away for a moment: the rate, times the bytes of an entry, times that span. Who was away for longer gets a snapshot, and [without one](#when-a-log-is-full) they must hold all that it missed |
 //! | log slots | the same | 4 bytes each, a power of two and at least [`MIN_LOG_SLOTS`]. One for each entry that the bytes may hold; three quarters of the slots and seven eighths of the bytes are for commands |
 //! | sessions | `SESSIONS` of [`Node`] | some 60 bytes and one [response](StateMachine::Response) each. One for each client that should be remembered: when they run out, the one that was silent longest ends. **The same number on every node**, since it decides what commands do |
-//! | pending requests | `PENDING` of [`Node`] | some 60 bytes and the larger of a response and a [query](StateMachine::Query) each. One for each client that may be waiting at this node at one time; the others are told to ask again |
+//! | pending requests | `PENDING` of [`Node`] | some 100 bytes and the larger of a response and a [query](StateMachine::Query) each. One for each client that may be waiting at this node at one time; the others are told to ask again |
 //! | datagram | [`Options::datagram`] | one buffer of this size for [`Node::poll`], and one for what arrives. 1200 bytes cross any network whole. An entry must fit into the smallest datagram of all members, beside 111 bytes |
-//! | window | [`Options::window_bytes`] | nothing: what is on its way stays in the log. At least the rate in bytes times the round trip |
+//! | window | [`Options::window_bytes`] | nothing: what is on its way stays in the log or in the snapshot. At least the rate in bytes times the round trip |
+//! | chunks | [`Options::snapshot_chunks`] | so many datagrams, between two heartbeats, of snapshots for members that lag behind |
 //! | tick unit | [`Ticks`] | nothing. Whatever the clock counts; the unit must be finer than the round trip for losses to be noticed soon |
 //! | timing | [`Timing`] | a datagram to each follower and back in each [heartbeat](Timing::heartbeat). The shortest election timeout must be several times the slowest round trip and, with a disk, the slowest write |
-//! | storage | [`Platform::Storage`], [`Storage`] | with [`Volatile`] nothing: then a node that is started again is another member, see below |
+//! | storage | [`Platform::Storage`], [`Storage`] | with [`Volatile`] nothing: then a node that is started again is another member, see below. [`VolatileSnapshots`] takes two areas of memory, each of which must hold a whole snapshot |
 //! | seal | [`Platform::Seal`], [`Seal`] | [`Checksum`] has a table of 1 KiB; whoever has a faster CRC-32 may bring it |
 //! | randomness | [`Platform::Random`] | whatever it takes. It must differ from node to node and from start to start: identities are drawn from it |
 //!
-//! A node with room for 4 members, 4 sessions, 4 pending requests and 128 entries in 4 KiB takes 7
+//! A node with room for 4 members, 4 sessions, 4 pending requests and 128 entries in 4 KiB takes 8
 //! KiB, its log included. For larger logs there is [`Buffers`]: slices in boxes or in statics,
 //! which never pass through the stack.
 //!
+//! # When a log is full
+//!
 //! A thing that is full is an error or an answer that says that nothing happened
-//! ([`ProposeError::LogFull`], [`message::Answer::Busy`]), and there is room again later. **A log
-//! is emptied only as far as every member holds it**, so that a member which stays away for good
-//! will let the others' logs fill up, and then they take no more commands: there is no other way
-//! yet to send what a log has dropped, nor to replace a member.
+//! ([`ProposeError::LogFull`], [`message::Answer::Busy`]), and there is room again later. A log is
+//! emptied as far as every member holds it, or else as far as a snapshot goes that the storage
+//! keeps: a member that lacks what is gone is sent that snapshot, piece by piece, and keeps the
+//! pieces in its own storage.
+//!
+//! **Where the storage has no room for snapshots**, as with [`Volatile`], a member that stays away
+//! lets the others' logs fill up, and then they take no more commands until it is back or
+//! [removed](Change::Remove).
 //!
 //! # The driver
 //!
@@ -110,7 +117,7 @@
 //!     while let Some(event) = node.poll(&mut buffer)? {
 //!         match event {
 //!             Event::Send { to, datagram } => network.send(to, datagram),
-//!             Event::Applied { .. } | Event::Reads(_) => {}
+//!             Event::Applied { .. } | Event::Reads(_) | Event::Restored { .. } => {}
 //!         }
 //!     }
 //!     Ok(())
@@ -141,6 +148,8 @@
 //! - Commands go to the leader, in the session of a [`Client`]; then each takes effect once,
 //!   however often it is sent. [`Node::propose`] is for the node's own: if its leader loses office,
 //!   no event tells, and the entry that [`Event::Applied`] names may never come.
+//! - When [`Event::Restored`] comes, a leader's snapshot has replaced the state: no event tells of
+//!   the commands that it covers.
 //! - Reads begin with [`Node::read`] on any node. What they may see is there when [`Event::Reads`]
 //!   names them, or a later one, as ready.
 //! - After any [`NodeError`] but a small buffer the node says nothing more. With a medium it may be
@@ -158,8 +167,9 @@
 //!
 //! Without a medium a crashed node has forgotten its votes and its log. It draws another
 //! [`Incarnation`] when it is started again, and the others do not take it for the member that it
-//! was: it stays blank. That is safe, and the cluster serves while more than half of its first
-//! members run.
+//! was: it stays blank until the leader is told to take it in, by [`Change::Add`]. That is safe, and
+//! the cluster serves while more than half of its voters run. The voters' ids stay those of the
+//! start there: other ids may only be learners.
 //!
 //! # Beneath the node
 //!

@@ -72,6 +72,7 @@ impl Trio {
                     apply.done();
                 }
                 Output::Reads(reads) => assert!(reads.is_ready),
+                Output::Install(_) | Output::Chunk(_) => panic!("nobody lags behind"),
                 Output::Failed(violation) => panic!("{violation:?}"),
             }
         }

@@ -10,8 +10,8 @@ use coracle::wire::{
     self, ClientRoute, DecodeError, HEADER_BYTES, Header, Introduction, MAX_NUMBER, Route,
 };
 use coracle::{
-    Change, ChangeError, Checksum, ClientId, Epoch, Incarnation, Index, MemberId, Members, NodeId,
-    Nonce, Seal, SessionId, SnapshotName, Term, TransferError,
+    Address, Change, ChangeError, Checksum, ClientId, Epoch, Incarnation, Index, MemberId, Members,
+    NodeId, Nonce, Seal, SessionId, SnapshotName, Term, TransferError,
 };
 
 use crate::harness::{Bench, CLUSTER, ONE, Random, THREE, TWO, at};
@@ -43,24 +43,9 @@ pub const KINDS: [&str; 17] = [
     "TimeoutNow",
 ];
 
-/// One message of each kind and of each form that a kind has.
+/// One message of each kind, in the order of the codes, and then of each form that a kind has.
 #[must_use]
 pub fn sample(which: usize) -> Message<'static> {
-    let vote = VoteRequest { term: Term(300), last: at(299, 70_000), is_handover: false };
-    let grant = VoteReply { term: Term(300), asked: Term(301), granted: true };
-    let append = Append {
-        term: Term(3),
-        prev: at(2, 1000),
-        commit: Index(999),
-        everywhere: Index(900),
-        run: &TWO_ENTRIES,
-    };
-    let outcome = |outcome| AppendReply { term: Term(3), echo: 1 << 40, outcome };
-    let address = coracle::Address::new(b"here").expect("a short address");
-    let hello_reply =
-        |standing| HelloReply { nonce: Nonce(0x1122), standing, datagram: 1200, address };
-    let request = |want| Message::Request(Request { want, padding: &[0; 5] });
-    let reply = |answer| Message::Reply(Reply { echo: 12, from: TWO, answer });
     match which {
         0 => Message::Hello(Hello {
             nonce: Nonce(0x0102_0304_0506_0708),
@@ -68,15 +53,15 @@ pub fn sample(which: usize) -> Message<'static> {
             datagram: 1200,
             padding: [0; 28],
         }),
-        1 => Message::HelloReply(hello_reply(Standing::Blank)),
+        1 => hello_reply(Standing::Blank),
         2 => Message::Boot(Members::parse(&THREE_MEMBERS).expect("well-formed members")),
         3 => Message::BootReply(BootReply { epoch: Epoch(0xabcd), accepted: true }),
-        4 => Message::PreVote(vote),
-        5 => Message::PreVoteReply(grant),
-        6 => Message::Vote(vote),
-        7 => Message::VoteReply(grant),
-        8 => Message::Append(append),
-        9 => Message::AppendReply(outcome(AppendOutcome::Matched(Index(1002)))),
+        4 => Message::PreVote(VOTE),
+        5 => Message::PreVoteReply(GRANT),
+        6 => Message::Vote(VOTE),
+        7 => Message::VoteReply(GRANT),
+        8 => Message::Append(APPEND),
+        9 => append_reply(AppendOutcome::Matched(Index(1002))),
         10 => Message::ReadRequest(ReadRequest { term: Term(3), nonce: Nonce(0x77) }),
         11 => Message::ReadReply(ReadReply {
             term: Term(3),
@@ -93,71 +78,113 @@ pub fn sample(which: usize) -> Message<'static> {
             number: 2,
             bytes: b"whole",
         }),
-        15 => Message::ChunkReply(ChunkReply {
-            term: Term(3),
-            echo: 1 << 40,
-            last: Index(1000),
-            outcome: ChunkOutcome::Taken { upto: 2, taken: 0b110 },
-        }),
+        15 => chunk_reply(ChunkOutcome::Taken { upto: 2, taken: 0b110 }),
         16 => Message::TimeoutNow(TimeoutNow { term: Term(300) }),
-        17 => Message::HelloReply(hello_reply(Standing::In {
-            epoch: Epoch(5),
-            hopeless: false,
-            leader: Some(NodeId(u32::MAX)),
-        })),
-        18 => Message::HelloReply(hello_reply(Standing::OtherIds)),
-        19 => Message::BootReply(BootReply { epoch: Epoch(1), accepted: false }),
-        20 => Message::VoteReply(VoteReply { granted: false, ..grant }),
-        21 => Message::Append(Append { run: &[], ..append }),
-        22 => Message::AppendReply(outcome(AppendOutcome::Mismatch(at(2, 1000)))),
-        23 => Message::AppendReply(outcome(AppendOutcome::Stale)),
-        24 => request(Want::Open),
-        25 => request(Want::Query { query: &[200; 3] }),
-        26 => request(Want::Status),
-        27 => Message::Request(Request { want: Want::Open, padding: &[] }),
-        28 => reply(Answer::Opened(SessionId(u64::MAX))),
-        29 => reply(Answer::Answered { index: Index(1), answer: &[] }),
-        30 => reply(Answer::NotLeader(Some(THREE))),
-        31 => reply(Answer::NotLeader(None)),
-        32 => reply(Answer::Busy),
-        33 => reply(Answer::Unknown),
-        34 => reply(Answer::SessionExpired),
-        35 => reply(Answer::Refused(Refusal::TooLarge(1000))),
-        36 => Message::Vote(VoteRequest {
-            term: Term(u64::MAX),
-            last: at(u64::MAX, u64::MAX),
-            is_handover: true,
-        }),
-        37 => reply(Answer::Status(&[1, 2, 3])),
-        38 => Message::ChunkReply(ChunkReply {
-            term: Term(3),
-            echo: 7,
-            last: Index(1000),
-            outcome: ChunkOutcome::TooLarge,
-        }),
-        39 => request(Want::Peers { first: 255 }),
-        40 => reply(Answer::Peers { first: 2, total: 31, peers: &[1, 2, 3] }),
-        41 => request(Want::Admin(Admin::Members)),
-        42 => request(Want::Admin(Admin::Transfer(Some(THREE)))),
-        43 => {
-            let member = MemberId { id: THREE, incarnation: Incarnation(0x33) };
-            let change = Change::Add { member, datagram: 1200, address, is_voter: true };
-            request(Want::Admin(Admin::Change(change)))
+        17..=25 => other_form(which),
+        _ => client_form(which),
+    }
+}
+
+/// The other forms of what members say to each other.
+fn other_form(which: usize) -> Message<'static> {
+    match which {
+        17 => {
+            let leader = Some(NodeId(u32::MAX));
+            hello_reply(Standing::In { epoch: Epoch(5), hopeless: false, leader })
         }
-        44 => request(Want::Admin(Admin::Change(Change::Remove(THREE)))),
-        45 => reply(Answer::Admin(AdminAnswer::Changed(Index(70_000)))),
-        46 => reply(Answer::Admin(AdminAnswer::NotChanged(ChangeError::TooManyMembers {
-            capacity: 5,
-        }))),
-        47 => reply(Answer::Admin(AdminAnswer::Transferring(THREE))),
-        48 => reply(Answer::Admin(AdminAnswer::NotTransferred(TransferError::InProgress))),
-        49 => reply(Answer::Admin(AdminAnswer::Members {
+        18 => hello_reply(Standing::OtherIds),
+        19 => Message::BootReply(BootReply { epoch: Epoch(1), accepted: false }),
+        20 => Message::VoteReply(VoteReply { granted: false, ..GRANT }),
+        21 => Message::Append(Append { run: &[], ..APPEND }),
+        22 => append_reply(AppendOutcome::Mismatch(at(2, 1000))),
+        23 => append_reply(AppendOutcome::Stale),
+        24 => {
+            let (term, last) = (Term(u64::MAX), at(u64::MAX, u64::MAX));
+            Message::Vote(VoteRequest { term, last, is_handover: true })
+        }
+        25 => chunk_reply(ChunkOutcome::TooLarge),
+        _ => panic!("{which} is none of these"),
+    }
+}
+
+/// The other forms of what clients and nodes say to each other.
+fn client_form(which: usize) -> Message<'static> {
+    let admin = |admin| request(Want::Admin(admin));
+    let answer = |answer| reply(Answer::Admin(answer));
+    match which {
+        26 => request(Want::Open),
+        27 => request(Want::Query { query: &[200; 3] }),
+        28 => request(Want::Status),
+        29 => Message::Request(Request { want: Want::Open, padding: &[] }),
+        30 => request(Want::Peers { first: 255 }),
+        31 => admin(Admin::Members),
+        32 => admin(Admin::Transfer(Some(THREE))),
+        33 => {
+            let member = MemberId { id: THREE, incarnation: Incarnation(0x33) };
+            let change = Change::Add { member, datagram: 1200, address: address(), is_voter: true };
+            admin(Admin::Change(change))
+        }
+        34 => admin(Admin::Change(Change::Remove(THREE))),
+        35 => reply(Answer::Opened(SessionId(u64::MAX))),
+        36 => reply(Answer::Answered { index: Index(1), answer: &[] }),
+        37 => reply(Answer::NotLeader(Some(THREE))),
+        38 => reply(Answer::NotLeader(None)),
+        39 => reply(Answer::Busy),
+        40 => reply(Answer::Unknown),
+        41 => reply(Answer::SessionExpired),
+        42 => reply(Answer::Refused(Refusal::TooLarge(1000))),
+        43 => reply(Answer::Status(&[1, 2, 3])),
+        44 => reply(Answer::Peers { first: 2, total: 31, peers: &[1, 2, 3] }),
+        45 => answer(AdminAnswer::Changed(Index(70_000))),
+        46 => answer(AdminAnswer::NotChanged(ChangeError::TooManyMembers { capacity: 5 })),
+        47 => answer(AdminAnswer::Transferring(THREE)),
+        48 => answer(AdminAnswer::NotTransferred(TransferError::InProgress)),
+        49 => answer(AdminAnswer::Members {
             version: Index(9),
             is_committed: true,
             members: &THREE_MEMBERS,
-        })),
+        }),
         _ => panic!("there are {SAMPLES} samples"),
     }
+}
+
+const VOTE: VoteRequest =
+    VoteRequest { term: Term(300), last: at(299, 70_000), is_handover: false };
+
+const GRANT: VoteReply = VoteReply { term: Term(300), asked: Term(301), granted: true };
+
+const APPEND: Append<'static> = Append {
+    term: Term(3),
+    prev: at(2, 1000),
+    commit: Index(999),
+    everywhere: Index(900),
+    run: &TWO_ENTRIES,
+};
+
+fn address() -> Address {
+    Address::new(b"here").expect("a short address")
+}
+
+fn hello_reply(standing: Standing) -> Message<'static> {
+    let (nonce, address) = (Nonce(0x1122), address());
+    Message::HelloReply(HelloReply { nonce, standing, datagram: 1200, address })
+}
+
+const fn append_reply(outcome: AppendOutcome) -> Message<'static> {
+    Message::AppendReply(AppendReply { term: Term(3), echo: 1 << 40, outcome })
+}
+
+const fn chunk_reply(outcome: ChunkOutcome) -> Message<'static> {
+    let (term, last) = (Term(3), Index(1000));
+    Message::ChunkReply(ChunkReply { term, echo: 1 << 40, last, outcome })
+}
+
+const fn request(want: Want<'static>) -> Message<'static> {
+    Message::Request(Request { want, padding: &[0; 5] })
+}
+
+const fn reply(answer: Answer<'static>) -> Message<'static> {
+    Message::Reply(Reply { echo: 12, from: TWO, answer })
 }
 
 /// The three forms of address.
@@ -296,7 +323,7 @@ pub fn a_truth_value_other_than_0_and_1_is_rejected() {
 
 /// The wire: the checksum finds every single flipped bit.
 pub fn a_flipped_bit_is_rejected() {
-    for which in 0..14 {
+    for which in 0..KINDS.len() {
         let mut datagram = Datagram::of(&Header { number: 1, route: route(which) }, &sample(which));
         for bit in 0..datagram.bytes().len() * 8 {
             datagram.bytes[bit / 8] ^= 1 << (bit % 8);
@@ -416,9 +443,9 @@ pub fn random_bodies_do_not_harm_a_node() {
         let header = Header { number: round + 1, route: Route::Full(bench.introduction(ONE)) };
         let datagram = Datagram::of(&header, &sample(4));
         let mut content = [0; ROOM];
-        let start = datagram.content().len() - 6;
+        let start = datagram.content().len() - 7;
         content[..start].copy_from_slice(&datagram.content()[..start]);
-        content[1] = 0x40 | (1 + random.next().to_le_bytes()[0] % 14);
+        content[1] = 0x40 | (1 + random.next().to_le_bytes()[0] % 17);
         let length = usize::from(random.next().to_le_bytes()[0] % 40);
         for byte in &mut content[start..start + length] {
             // Small numbers make sense more often.
