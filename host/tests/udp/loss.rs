@@ -57,9 +57,14 @@ fn with_half_lost_each_way_every_acknowledged_command_is_applied_once() {
 }
 
 #[test]
-fn doubled_datagrams_double_nothing() {
+fn doubled_datagrams_double_nothing_however_late_the_copy_is() {
     let counts = works(6, Faults { doubled: 100, ..Faults::default() }, 60);
     assert!(counts.doubled * 20 > counts.forwarded, "{counts:?}");
+    // A copy that comes when its client is already asking for something else.
+    let hold = Duration::from_millis(15);
+    let counts = works(10, Faults { doubled: 300, held: 300, hold, ..Faults::default() }, 40);
+    let Counts { doubled, overtaken, .. } = counts;
+    assert!(doubled > 300 && overtaken > 300, "{counts:?}");
 }
 
 #[test]
