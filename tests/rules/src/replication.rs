@@ -222,6 +222,20 @@ pub fn a_silent_follower_is_tried_for_ever_but_not_flooded() {
     assert!(sent.appends_to(ONE).any(|(_, append)| !append.run.is_empty()));
 }
 
+/// Loss: where it is usual, four losses in a row are no sign that a follower is down.
+pub fn the_wait_doubles_only_after_every_fourth_silence() {
+    let mut bench = Bench::leader(&[1]);
+    bench.commit(b"measured");
+    bench.propose(b"command");
+    bench.drive();
+    let mut tries = |ticks| {
+        let sent = bench.pass(Ticks(ticks));
+        sent.appends_to(ONE).filter(|(_, append)| !append.run.is_empty()).count()
+    };
+    // The round trip is one tick at most, and its variation half of that: the wait is three ticks.
+    assert_eq!([tries(4 * 3), tries(4 * 6)], [4, 4]);
+}
+
 /// Loss: a datagram after a lost one carries what that one carried.
 pub fn a_datagram_heals_the_loss_of_the_one_before() {
     let mut bench = Bench::leader(&[1]);
