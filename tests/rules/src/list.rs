@@ -233,6 +233,7 @@ macro_rules! for_each_rule {
                 an_acknowledged_entry_is_not_sent_again,
                 a_late_refusal_does_not_undo_an_acknowledgement,
                 a_doubled_refusal_is_answered_once,
+                what_is_refused_twice_is_sent_again_without_a_heartbeat_in_between,
                 an_overtaken_acknowledgement_takes_nothing_back,
                 a_doubled_acknowledgement_counts_once,
                 an_acknowledgement_of_an_earlier_term_proves_nothing,

@@ -139,6 +139,32 @@ pub fn a_doubled_refusal_is_answered_once() {
     }
 }
 
+/// Loss: what is sent again after a refusal may be lost again. Then it goes once more at once, by
+/// itself, and when that too is refused, since there is no room for it, the timer and not its
+/// refusals sends it; for that no answer is needed.
+pub fn what_is_refused_twice_is_sent_again_without_a_heartbeat_in_between() {
+    let mut bench = Bench::leader(&[1]);
+    bench.propose(b"a");
+    bench.drive();
+    bench.propose(b"b");
+    let lost = bench.drive();
+    let number = lost.append_number_to(ONE).expect("the command is sent");
+    let again = bench.answers(ONE, mismatch(2, number, at(2, 2)));
+    assert_eq!(again.append_to(ONE).map(|append| append.prev), Some(at(2, 2)));
+    bench.propose(b"c");
+    let after = bench.drive();
+    let number = after.append_number_to(ONE).expect("commands flow");
+    let alone = bench.answers(ONE, mismatch(2, number, at(2, 2)));
+    let number = alone.append_number_to(ONE).expect("it is sent at once");
+    let (prev, count) = (alone.append_to(ONE))
+        .map_or_else(|| panic!("an append"), |append| (append.prev, entries(append.run).count()));
+    assert_eq!((prev, count), (at(2, 2), 3));
+    let refused = bench.answers(ONE, mismatch(2, number, at(2, 2)));
+    assert!(refused.append_to(ONE).is_none(), "it arrived, and was not taken");
+    let later = bench.pass(HEARTBEAT);
+    assert!(later.appends_to(ONE).any(|(_, append)| !append.run.is_empty()));
+}
+
 /// PITFALLS 5: an acknowledgement that was overtaken says less than is known, and takes nothing
 /// back.
 pub fn an_overtaken_acknowledgement_takes_nothing_back() {
