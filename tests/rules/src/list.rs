@@ -242,6 +242,7 @@ macro_rules! for_each_rule {
                 a_silent_follower_is_tried_for_ever_but_not_flooded,
                 the_wait_doubles_only_after_every_fourth_silence,
                 a_datagram_heals_the_loss_of_the_one_before,
+                a_datagram_heals_the_loss_of_several_before,
                 what_is_in_flight_keeps_to_the_window,
                 a_full_window_opens_with_an_acknowledgement,
                 a_full_window_holds_no_heartbeat_back,

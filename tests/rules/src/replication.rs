@@ -274,6 +274,25 @@ pub fn a_datagram_heals_the_loss_of_the_one_before() {
     assert!(entries(append.run).map(|(_, _, data, _)| data).eq([&b"first"[..], b"second"]));
 }
 
+/// Loss: and while there is some, it carries all that was not acknowledged, if that is short.
+pub fn a_datagram_heals_the_loss_of_several_before() {
+    let mut bench = Bench::leader(&[1]);
+    bench.propose(b"first");
+    bench.drive();
+    let again = bench.pass(HEARTBEAT);
+    bench.accepts(&again, ONE);
+    bench.drive();
+    for command in [b"2", b"3"] {
+        bench.propose(command);
+        bench.drive();
+    }
+    bench.propose(b"4");
+    let sent = bench.drive();
+    let append = sent.append_to(ONE).expect("the last command is sent");
+    assert_eq!(append.prev, at(2, 3));
+    assert!(entries(append.run).map(|(_, _, data, _)| data).eq([b"2", b"3", b"4"]));
+}
+
 /// Loss: no more bytes than the window are on their way to a follower.
 pub fn what_is_in_flight_keeps_to_the_window() {
     let mut memory = Large::fresh();
