@@ -119,7 +119,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             }
             AppendOutcome::Mismatch(hint) if reply.echo > progress.resent_at => {
                 progress.lossy_until = lossy_until(now, &timing);
-                self.on_mismatch(peer, hint);
+                self.on_mismatch(peer, reply.echo, hint);
             }
             AppendOutcome::Mismatch(_) | AppendOutcome::Stale => {
                 count(&mut self.counters.stale);
@@ -155,7 +155,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// The entry before was not there: go back by whole terms (section 5.3, the faster way).
-    fn on_mismatch(&mut self, peer: usize, hint: EntryId) {
+    fn on_mismatch(&mut self, peer: usize, echo: u64, hint: EntryId) {
         count(&mut self.counters.mismatches);
         let agreed = self.log.last_index_at_or_below(hint.index, hint.term);
         let EntryId { term: base_term, index: base } = self.log.base();
@@ -178,7 +178,14 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         // Where the follower's entry is ours too, the logs agree up to it and entries may flow.
         let probe = if agreed == hint { Probe::No } else { Probe::Ready };
         if from == progress.resent_from && agreed == hint {
-            // That was sent already and not taken: the timer sends it next.
+            if echo > progress.resent_at.saturating_add(1) {
+                // That was sent already, and what followed it is refused: it may be lost again. Alone
+                // it has an answer of its own.
+                progress.go_back(from, Probe::Ready, link.number);
+                self.sends.insert(peer);
+                return;
+            }
+            // That has arrived and was not taken: the timer sends it next.
             progress.go_back(from, Probe::Sent, link.number);
             progress.timer.start(self.now, timing.retransmit_min, timing.heartbeat);
             self.wake = self.wake.min(progress.timer.at());
@@ -272,6 +279,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 count(&mut self.counters.retransmissions);
                 progress.lossy_until = lossy_until(now, &timing);
                 progress.start_over(link.number);
+            } else if progress.probe == Probe::Sent {
+                progress.probe = Probe::Ready;
             }
             progress.beat |= is_round || !progress.has_in_flight();
             self.sends.insert(peer);

@@ -134,8 +134,11 @@ pub(crate) struct RetransmissionTimer {
     at: Ticks,
 }
 
-/// No timeout is doubled more often than this.
-const BACKOFF_MAX: u32 = 16;
+/// So many silences double the wait.
+const SILENCES: u32 = 4;
+
+/// No timeout is doubled more often than sixteen times.
+const BACKOFF_MAX: u32 = 16 * SILENCES;
 
 impl RetransmissionTimer {
     pub(crate) const fn new() -> Self {
@@ -171,7 +174,7 @@ impl RetransmissionTimer {
         }
     }
 
-    /// It ran out: the next wait is twice as long.
+    /// It ran out: the next wait may be longer.
     pub(crate) fn back_off(&mut self) {
         self.backoff = (self.backoff + 1).min(BACKOFF_MAX);
         self.timed = None;
@@ -213,14 +216,17 @@ impl RetransmissionTimer {
         (self.smoothed != 0).then_some(Ticks(self.smoothed / 8))
     }
 
-    /// `SRTT + 4 RTTVAR`, doubled by each silence, between the floor and the ceiling.
+    /// `SRTT + 4 RTTVAR`, between the floor and the ceiling.
+    ///
+    /// Unlike RFC 6298, only every fourth silence doubles it: where a datagram and its answer are
+    /// lost half of the time, doubling at each would make the mean wait as long as the ceiling.
     #[inline]
     fn timeout(&self, floor: Ticks, ceiling: Ticks) -> Ticks {
         if self.smoothed == 0 {
             return ceiling;
         }
         let base = (self.smoothed / 8).saturating_add(self.variation).max(floor.0);
-        let factor = 1_u64.checked_shl(self.backoff).unwrap_or(u64::MAX);
+        let factor = 1_u64.checked_shl(self.backoff / SILENCES).unwrap_or(u64::MAX);
         Ticks(base.saturating_mul(factor).min(ceiling.0))
     }
 }

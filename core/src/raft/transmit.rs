@@ -142,8 +142,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Where the next datagram to a follower begins, and whether entries may be sent at all.
     ///
-    /// While loss was seen lately, or when just the run before is on its way, that run is sent
-    /// again if it is short: then this datagram heals the loss of that one.
+    /// While loss was seen lately, all that was not acknowledged is sent again if it is short, or
+    /// else the run before; and so is that when nothing else is on its way. Then this datagram heals
+    /// the loss of those.
     #[inline]
     fn first_to_send(&self, link: &Link, progress: &Progress) -> (Index, bool) {
         let next = progress.next;
@@ -165,12 +166,19 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if !may_send {
             return (next, may_send);
         }
+        let short = usize::from(link.datagram) / 4;
+        let is_short =
+            |from: Index| self.log.bytes_between(from.previous(), next.previous()) <= short;
         let again = progress.repeat_from.max(progress.oldest).max(self.log.first());
         let is_lossy = self.now < progress.lossy_until;
         let is_alone = again == progress.oldest;
-        let short = usize::from(link.datagram) / 4;
-        let is_short = self.log.bytes_between(again.previous(), next.previous()) <= short;
-        if (is_lossy || is_alone) && is_short { (again, true) } else { (next, true) }
+        if is_lossy && is_short(progress.oldest) {
+            (progress.oldest, true)
+        } else if (is_lossy || is_alone) && is_short(again) {
+            (again, true)
+        } else {
+            (next, true)
+        }
     }
 
     /// How many bytes of entries fit a datagram to this peer.

@@ -139,6 +139,32 @@ pub fn a_doubled_refusal_is_answered_once() {
     }
 }
 
+/// Loss: what is sent again after a refusal may be lost again. Then it goes once more at once, by
+/// itself, and when that too is refused, since there is no room for it, the timer and not its
+/// refusals sends it; for that no answer is needed.
+pub fn what_is_refused_twice_is_sent_again_without_a_heartbeat_in_between() {
+    let mut bench = Bench::leader(&[1]);
+    bench.propose(b"a");
+    bench.drive();
+    bench.propose(b"b");
+    let lost = bench.drive();
+    let number = lost.append_number_to(ONE).expect("the command is sent");
+    let again = bench.answers(ONE, mismatch(2, number, at(2, 2)));
+    assert_eq!(again.append_to(ONE).map(|append| append.prev), Some(at(2, 2)));
+    bench.propose(b"c");
+    let after = bench.drive();
+    let number = after.append_number_to(ONE).expect("commands flow");
+    let alone = bench.answers(ONE, mismatch(2, number, at(2, 2)));
+    let number = alone.append_number_to(ONE).expect("it is sent at once");
+    let (prev, count) = (alone.append_to(ONE))
+        .map_or_else(|| panic!("an append"), |append| (append.prev, entries(append.run).count()));
+    assert_eq!((prev, count), (at(2, 2), 3));
+    let refused = bench.answers(ONE, mismatch(2, number, at(2, 2)));
+    assert!(refused.append_to(ONE).is_none(), "it arrived, and was not taken");
+    let later = bench.pass(HEARTBEAT);
+    assert!(later.appends_to(ONE).any(|(_, append)| !append.run.is_empty()));
+}
+
 /// PITFALLS 5: an acknowledgement that was overtaken says less than is known, and takes nothing
 /// back.
 pub fn an_overtaken_acknowledgement_takes_nothing_back() {
@@ -222,6 +248,20 @@ pub fn a_silent_follower_is_tried_for_ever_but_not_flooded() {
     assert!(sent.appends_to(ONE).any(|(_, append)| !append.run.is_empty()));
 }
 
+/// Loss: where it is usual, four losses in a row are no sign that a follower is down.
+pub fn the_wait_doubles_only_after_every_fourth_silence() {
+    let mut bench = Bench::leader(&[1]);
+    bench.commit(b"measured");
+    bench.propose(b"command");
+    bench.drive();
+    let mut tries = |ticks| {
+        let sent = bench.pass(Ticks(ticks));
+        sent.appends_to(ONE).filter(|(_, append)| !append.run.is_empty()).count()
+    };
+    // The round trip is one tick at most, and its variation half of that: the wait is three ticks.
+    assert_eq!([tries(4 * 3), tries(4 * 6)], [4, 4]);
+}
+
 /// Loss: a datagram after a lost one carries what that one carried.
 pub fn a_datagram_heals_the_loss_of_the_one_before() {
     let mut bench = Bench::leader(&[1]);
@@ -232,6 +272,25 @@ pub fn a_datagram_heals_the_loss_of_the_one_before() {
     let append = sent.append_to(ONE).expect("the second command is sent");
     assert_eq!(append.prev, at(2, 2));
     assert!(entries(append.run).map(|(_, _, data, _)| data).eq([&b"first"[..], b"second"]));
+}
+
+/// Loss: and while there is some, it carries all that was not acknowledged, if that is short.
+pub fn a_datagram_heals_the_loss_of_several_before() {
+    let mut bench = Bench::leader(&[1]);
+    bench.propose(b"first");
+    bench.drive();
+    let again = bench.pass(HEARTBEAT);
+    bench.accepts(&again, ONE);
+    bench.drive();
+    for command in [b"2", b"3"] {
+        bench.propose(command);
+        bench.drive();
+    }
+    bench.propose(b"4");
+    let sent = bench.drive();
+    let append = sent.append_to(ONE).expect("the last command is sent");
+    assert_eq!(append.prev, at(2, 3));
+    assert!(entries(append.run).map(|(_, _, data, _)| data).eq([b"2", b"3", b"4"]));
 }
 
 /// Loss: no more bytes than the window are on their way to a follower.
