@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::encode::encode_fast;
 use crate::types::{ClientId, SessionId};
 use crate::varint;
 use crate::wire::writer::Writer;
@@ -72,7 +73,7 @@ impl<'a> Content<'a> {
 pub(super) fn write_plain<T: Serialize>(command: &T, space: &mut [u8]) -> Option<usize> {
     let mut writer = Writer::new(space);
     writer.byte(PLAIN)?;
-    writer.postcard(command)?;
+    writer.with(|rest| encode_fast(command, rest))?;
     Some(writer.written())
 }
 

@@ -5,9 +5,9 @@
 
 use heapless::Vec;
 use postcard::de_flavors::Flavor as Take;
-use postcard::ser_flavors::Flavor as Give;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::encode::encode_into;
 use crate::machine::{BadSnapshot, Full, Sink, Source};
 use crate::types::{ClientId, EntryId, Index, SessionId};
 
@@ -165,31 +165,12 @@ impl<R: Clone + Serialize + DeserializeOwned, const CAPACITY: usize> Sessions<R,
 }
 
 fn give<K: Sink, T: Serialize>(sink: &mut K, value: &T) -> Result<(), Full> {
-    postcard::serialize_with_flavor(value, Giving(sink)).map_err(|_| Full)
+    encode_into(value, sink)
 }
 
 fn take<K: Source, T: DeserializeOwned>(source: &mut K) -> Result<T, BadSnapshot> {
     let mut deserializer = postcard::Deserializer::from_flavor(Taking(source));
     T::deserialize(&mut deserializer).map_err(|_| BadSnapshot)
-}
-
-/// Serialises into a sink.
-struct Giving<'k, K>(&'k mut K);
-
-impl<K: Sink> Give for Giving<'_, K> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.write(bytes).map_err(|Full| postcard::Error::SerializeBufferFull)
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
 }
 
 /// Deserialises from a source, byte by byte: responses cannot borrow from it.

@@ -1,6 +1,7 @@
 //! Writes into the caller's buffer, never past its end.
 
 use crate::bytes::copy;
+use crate::encode::encode;
 use crate::varint;
 
 /// A place in a buffer. Each method returns `None` when the buffer is too small; nothing can be
@@ -60,7 +61,13 @@ impl<'b> Writer<'b> {
 
     /// Writes a value in its postcard form.
     pub(crate) fn postcard<T: serde::Serialize>(&mut self, value: &T) -> Option<()> {
-        let length = postcard::to_slice(value, self.rest).ok()?.len();
+        self.with(|rest| encode(value, rest))
+    }
+
+    /// Has `write` write at the front of what is left, and give the length.
+    #[inline]
+    pub(crate) fn with(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<()> {
+        let length = write(self.rest)?;
         self.room(length).map(|_| ())
     }
 }
