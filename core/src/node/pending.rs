@@ -147,6 +147,10 @@ impl<P: Platform, const CAPACITY: usize> PendingTable<P, CAPACITY> {
         let is_waiting =
             |pending: &Pending<P>| matches!(pending.work, Work::Entry(..) | Work::Query(..));
         let place = self.waiting.iter().position(|pending| !is_waiting(pending))?;
-        (place < self.waiting.len()).then(|| self.waiting.swap_remove(place))
+        let (found, behind) = self.waiting.get_mut(place..)?.split_first_mut()?;
+        if let Some(last) = behind.last_mut() {
+            core::mem::swap(found, last);
+        }
+        self.waiting.pop()
     }
 }

@@ -69,17 +69,26 @@ impl<R: Clone, const CAPACITY: usize> Sessions<R, CAPACITY> {
         let is_full = self.open.is_full();
         if is_full {
             let used = |(_, session): &(usize, &Session<R>)| session.used;
-            let silent = self.open.iter().enumerate().min_by_key(used).map(|(place, _)| place);
-            let mut place = 0;
-            self.open.retain(|_| {
-                place += 1;
-                Some(place - 1) != silent
-            });
+            let silent = self.open.iter().enumerate().min_by_key(used);
+            let silent = silent.map_or(0, |(place, _)| place);
+            self.close(silent);
         }
         let id = SessionId(at.0);
         // There is room now, and `at` is above every id before it.
         let _room = self.open.push(Session { id, client, used: at, last: None });
         (id, is_full)
+    }
+
+    /// Closes the session at this place: those behind it move up, one by one.
+    fn close(&mut self, place: usize) {
+        let mut behind = self.open.get_mut(place..).unwrap_or_default();
+        while let [first, rest @ ..] = behind {
+            if let [second, ..] = rest {
+                core::mem::swap(first, second);
+            }
+            behind = rest;
+        }
+        self.open.pop();
     }
 
     /// What to do with a session's command from the entry `at`.
