@@ -21,7 +21,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, into: &mut [u8]) -> Optio
 }
 
 /// The same, compiled for this one output and type: for what every command does.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 pub(crate) fn encode_fast<T: Serialize + ?Sized>(value: &T, into: &mut [u8]) -> Option<usize> {
     let capacity = into.len();
     let mut encoder = Encoder(Buffer(into));
@@ -74,7 +74,7 @@ trait Put {
 struct Buffer<'o>(&'o mut [u8]);
 
 impl Put for Buffer<'_> {
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn put(&mut self, bytes: &[u8]) -> Result<(), CannotEncode> {
         let rest = core::mem::take(&mut self.0);
         let (room, behind) = rest.split_at_mut_checked(bytes.len()).ok_or(CannotEncode)?;
@@ -83,7 +83,7 @@ impl Put for Buffer<'_> {
         Ok(())
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn varint(&mut self, value: u64) -> Result<(), CannotEncode> {
         let rest = core::mem::take(&mut self.0);
         let length = varint::write_u64(value, rest).ok_or(CannotEncode)?;
@@ -124,12 +124,12 @@ impl Put for Counted<'_> {
 }
 
 impl<O: Put> Encoder<O> {
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn put(&mut self, bytes: &[u8]) -> Result<(), CannotEncode> {
         self.0.put(bytes)
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn varint(&mut self, value: u64) -> Result<(), CannotEncode> {
         self.0.varint(value)
     }
@@ -146,7 +146,7 @@ impl<O: Put> Encoder<O> {
         self.put(&[last])
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn count(&mut self, length: usize) -> Result<(), CannotEncode> {
         self.varint(u64::try_from(length).map_err(|_| CannotEncode)?)
     }
@@ -159,7 +159,7 @@ const fn zigzag(value: i64) -> u64 {
 
 macro_rules! numbers {
     ($($name:ident: $number:ty => $value:ident -> $encoded:expr;)*) => { $(
-        #[inline]
+        #[cfg_attr(target_pointer_width = "64", inline)]
         fn $name(self, $value: $number) -> Result<(), CannotEncode> {
             self.varint($encoded)
         }
@@ -226,7 +226,7 @@ impl<O: Put> Serializer for &mut Encoder<O> {
         self.serialize_bytes(value.as_bytes())
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn serialize_bytes(self, value: &[u8]) -> Result<(), CannotEncode> {
         self.count(value.len())?;
         self.put(value)

@@ -69,7 +69,7 @@ impl<'a> Content<'a> {
 }
 
 /// Writes a node's own command straight into the log.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 pub(super) fn write_plain<T: Serialize>(command: &T, space: &mut [u8]) -> Option<usize> {
     let mut writer = Writer::new(space);
     writer.byte(PLAIN)?;
@@ -78,7 +78,7 @@ pub(super) fn write_plain<T: Serialize>(command: &T, space: &mut [u8]) -> Option
 }
 
 /// Reads a whole value and nothing behind it.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 pub(super) fn read_whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
     let (value, rest) = postcard::take_from_bytes(bytes).ok()?;
     rest.is_empty().then_some(value)

@@ -20,19 +20,19 @@ macro_rules! kinds {
         pub(crate) enum Kind { $($name),* }
 
         impl Kind {
-            #[inline]
+            #[cfg_attr(target_pointer_width = "64", inline)]
             pub(crate) const fn code(self) -> u8 {
                 match self { $(Self::$name => $code),* }
             }
 
-            #[inline]
+            #[cfg_attr(target_pointer_width = "64", inline)]
             pub(crate) const fn from_code(code: u8) -> Option<Self> {
                 match code { $($code => Some(Self::$name),)* _ => None }
             }
         }
 
         impl Message<'_> {
-            #[inline]
+            #[cfg_attr(target_pointer_width = "64", inline)]
             pub(crate) const fn kind(&self) -> Kind {
                 match self { $(Message::$name(_) => Kind::$name),* }
             }
@@ -90,7 +90,7 @@ pub(crate) fn write(message: &Message<'_>, writer: &mut Writer<'_>) -> Option<()
 }
 
 /// `everywhere` travels as its distance below `commit`, which is one byte while all is well.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn write_append(append: &Append<'_>, writer: &mut Writer<'_>) -> Option<()> {
     writer.varint(append.term.0)?;
     write_entry_id(append.prev, writer)?;
@@ -99,7 +99,7 @@ pub(crate) fn write_append(append: &Append<'_>, writer: &mut Writer<'_>) -> Opti
     writer.put(append.run)
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn write_append_reply(reply: &AppendReply, writer: &mut Writer<'_>) -> Option<()> {
     writer.varint(reply.term.0)?;
     writer.varint(reply.echo)?;
@@ -116,7 +116,7 @@ pub(crate) fn write_append_reply(reply: &AppendReply, writer: &mut Writer<'_>) -
     }
 }
 
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 fn write_entry_id(id: EntryId, writer: &mut Writer<'_>) -> Option<()> {
     writer.varint(id.term.0)?;
     writer.varint(id.index.0)
@@ -146,27 +146,27 @@ pub(crate) fn read(kind: Kind, body: &[u8]) -> Result<Message<'_>, DecodeError> 
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn varint(&mut self) -> Option<u64> {
         let (value, rest) = varint::read_u64(self.0)?;
         self.0 = rest;
         Some(value)
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*byte)
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn entry_id(&mut self) -> Option<EntryId> {
         let term = Term(self.varint()?);
         Some(EntryId { term, index: Index(self.varint()?) })
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn nonce(&mut self) -> Option<Nonce> {
         let (nonce, rest) = self.0.split_first_chunk::<8>()?;
         self.0 = rest;
@@ -174,13 +174,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The value, if nothing is left.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn end<T>(self, value: T) -> Option<T> {
         self.0.is_empty().then_some(value)
     }
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn read_append(body: &[u8]) -> Option<Append<'_>> {
     let mut reader = Reader(body);
     let term = Term(reader.varint()?);
@@ -190,7 +190,7 @@ pub(crate) fn read_append(body: &[u8]) -> Option<Append<'_>> {
     Some(Append { term, prev, commit, everywhere, run: reader.0 })
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn read_append_reply(body: &[u8]) -> Option<AppendReply> {
     let mut reader = Reader(body);
     let term = Term(reader.varint()?);
