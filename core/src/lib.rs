@@ -200,6 +200,7 @@
 mod bytes;
 mod client;
 mod configuration;
+mod encode;
 mod log;
 mod machine;
 pub mod message;

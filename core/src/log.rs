@@ -122,38 +122,38 @@ impl<M: Memory> Log<M> {
     }
 
     /// The entry before the first one kept.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) const fn base(&self) -> EntryId {
         self.base
     }
 
     /// Where the first entry stands, or would stand in an empty log.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) const fn first(&self) -> Index {
         self.base.index.next()
     }
 
     /// The last entry, or the base of an empty log.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) const fn last(&self) -> EntryId {
         self.last
     }
 
     /// Whether no entry is kept.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is_empty(&self) -> bool {
         self.base.index == self.last.index
     }
 
     /// How many encoded bytes one entry may take. The ring holds four such entries, since its end
     /// may waste almost one.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn largest_entry(&self) -> usize {
         (self.capacity_bytes() / 4).min(ENTRY_BYTES_MAX)
     }
 
     /// The term of an entry, known for the base and for all that is kept.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
         if index == self.last.index {
             return Some(self.last.term);
@@ -165,7 +165,7 @@ impl<M: Memory> Log<M> {
     }
 
     /// An entry that is kept.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn entry(&self, index: Index) -> Option<Entry<'_>> {
         let bytes = self.memory.bytes().get(self.offset(index)?..)?;
         Some(entry::read(bytes)?.at(index))
@@ -177,7 +177,7 @@ impl<M: Memory> Log<M> {
     }
 
     /// How many bytes the next command may take.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn room_for_command(&self) -> usize {
         if self.free_entries() <= self.reserve.entries {
             return 0;
@@ -186,7 +186,7 @@ impl<M: Memory> Log<M> {
     }
 
     /// Whether all entries behind `index` are commands, without looking at each.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn has_only_commands_behind(&self, index: Index) -> bool {
         self.last_internal <= index
     }
@@ -235,7 +235,7 @@ impl<M: Memory> Log<M> {
     ///
     /// # Errors
     /// `AppendError` when there is no room; nothing has changed.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn append_with(
         &mut self,
         term: Term,
@@ -317,7 +317,7 @@ impl<M: Memory> Log<M> {
 
     /// Whether an entry found no room since the last compaction, although the log may be far from
     /// full: what is free may be in pieces.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is_pressed(&self) -> bool {
         self.is_pressed
     }
@@ -342,25 +342,25 @@ impl<M: Memory> Log<M> {
     }
 
     /// The size of the ring.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn capacity_bytes(&self) -> usize {
         self.memory.bytes().len()
     }
 
     /// How many bytes the tail may still take, in all its places together.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn free_bytes(&self) -> usize {
         self.ring.free(self.capacity_bytes())
     }
 
     /// How many slots there are.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn slot_count(&self) -> usize {
         self.memory.slots().len()
     }
 
     /// How many more entries there are slots and indices for.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn free_entries(&self) -> usize {
         let used = low(self.last.index.since(self.base.index));
         let indices = low(LAST_INDEX.since(self.last.index));
@@ -388,7 +388,7 @@ impl<M: Memory> Log<M> {
     }
 
     /// Where an entry starts; `None` when it is not kept.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn offset(&self, index: Index) -> Option<usize> {
         if index <= self.base.index || index > self.last.index {
             return None;
@@ -400,13 +400,13 @@ impl<M: Memory> Log<M> {
 
 /// Which slot is an entry's. A mask, since a division of a `u64` is a library call on small
 /// machines; `slots` is a power of two.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 fn position(index: Index, slots: usize) -> usize {
     let mask = u64::try_from(slots.wrapping_sub(1)).unwrap_or(u64::MAX);
     low(index.0 & mask)
 }
 
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 fn low(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }

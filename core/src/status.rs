@@ -238,6 +238,7 @@ counters! {
 }
 
 /// Adds one, stopping at the top.
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn count(counter: &mut u32) {
     *counter = counter.saturating_add(1);
 }

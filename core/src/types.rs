@@ -133,6 +133,7 @@ impl Ticks {
 
     /// This time and `span` more, saturating.
     #[must_use]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub const fn plus(self, span: Self) -> Self {
         Self(self.0.saturating_add(span.0))
     }

@@ -6,7 +6,7 @@
 ///
 /// `None` when the bytes end inside the number, when it does not fit 64 bits, or when a shorter
 /// form of it exists.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 pub(crate) fn read_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     if first < MORE {
@@ -24,7 +24,7 @@ pub(crate) fn read_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
 
 /// Writes `value` at the front of `out` and gives its length; `None` when it does not fit, and
 /// then `out` may hold a part of it.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 pub(crate) fn write_u64(value: u64, out: &mut [u8]) -> Option<usize> {
     // Shifted by one, its bits from the eighth on are a byte of their own.
     let [low, high, ..] = (value << 1).to_le_bytes();

@@ -6,7 +6,7 @@ use crate::types::Index;
 impl<M: Memory> Log<M> {
     /// The longest slice of whole entries that starts at `from`, lies at one piece and has at most
     /// `limit` bytes, and the last entry in it: the one before `from` when the slice is empty.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn run(&self, from: Index, limit: usize) -> (&[u8], Index) {
         let bytes = self.memory.bytes();
         let Some(start) = self.offset(from) else {
@@ -24,7 +24,7 @@ impl<M: Memory> Log<M> {
     }
 
     /// How many bytes of the ring the entries `(after, upto]` take.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn bytes_between(&self, after: Index, upto: Index) -> usize {
         let after = after.max(self.base.index);
         let upto = upto.min(self.last.index);
@@ -64,7 +64,7 @@ impl<M: Memory> Log<M> {
 
     /// The entries from `from` (or the first one kept) to the last one, for the disk: one slice,
     /// and a second one that is not empty only at a wrap. Each is a run of whole entries.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn slices(&self, from: Index) -> [&[u8]; 2] {
         let (first, last) = self.run(from.max(self.first()), usize::MAX);
         let (second, _) = self.run(last.next(), usize::MAX);

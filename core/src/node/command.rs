@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::encode::encode_fast;
 use crate::types::{ClientId, SessionId};
 use crate::varint;
 use crate::wire::writer::Writer;
@@ -68,16 +69,16 @@ impl<'a> Content<'a> {
 }
 
 /// Writes a node's own command straight into the log.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 pub(super) fn write_plain<T: Serialize>(command: &T, space: &mut [u8]) -> Option<usize> {
     let mut writer = Writer::new(space);
     writer.byte(PLAIN)?;
-    writer.postcard(command)?;
+    writer.with(|rest| encode_fast(command, rest))?;
     Some(writer.written())
 }
 
 /// Reads a whole value and nothing behind it.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 pub(super) fn read_whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
     let (value, rest) = postcard::take_from_bytes(bytes).ok()?;
     rest.is_empty().then_some(value)

@@ -181,6 +181,10 @@ impl<P: Platform, const CAPACITY: usize> PendingTable<P, CAPACITY> {
             matches!(pending.work, Work::Entry(..) | Work::Query(..) | Work::Change(..))
         };
         let place = self.waiting.iter().position(|pending| !is_waiting(pending))?;
-        (place < self.waiting.len()).then(|| self.waiting.swap_remove(place))
+        let (found, behind) = self.waiting.get_mut(place..)?.split_first_mut()?;
+        if let Some(last) = behind.last_mut() {
+            core::mem::swap(found, last);
+        }
+        self.waiting.pop()
     }
 }

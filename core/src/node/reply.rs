@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::pending::{Asker, Pending, Work};
 use super::{Destination, Node, Platform};
 use crate::configuration::{MEMBER_BYTES_MAX, encode_members};
+use crate::encode::encoded_length;
 use crate::machine::StateMachine;
 use crate::message::{AdminAnswer, Answer, Message, Refusal, Reply};
 use crate::seal::Seal;
@@ -134,8 +135,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         buffer: &mut [u8],
     ) -> Option<usize> {
         let seal = self.raft.seal_ref();
-        let size = postcard::ser_flavors::Size::default();
-        let size = postcard::serialize_with_flavor(payload, size).ok()?;
+        let size = encoded_length(payload)?;
         wire::encode_with(&self.header(asker), Kind::Reply, seal, buffer, |writer| {
             writer.varint(asker.number)?;
             writer.varint(u64::from(self.raft.member().id.0))?;

@@ -5,9 +5,9 @@
 
 use heapless::Vec;
 use postcard::de_flavors::Flavor as Take;
-use postcard::ser_flavors::Flavor as Give;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::encode::encode_into;
 use crate::machine::{BadSnapshot, Full, Sink, Source};
 use crate::types::{ClientId, EntryId, Index, SessionId};
 
@@ -69,17 +69,26 @@ impl<R: Clone, const CAPACITY: usize> Sessions<R, CAPACITY> {
         let is_full = self.open.is_full();
         if is_full {
             let used = |(_, session): &(usize, &Session<R>)| session.used;
-            let silent = self.open.iter().enumerate().min_by_key(used).map(|(place, _)| place);
-            let mut place = 0;
-            self.open.retain(|_| {
-                place += 1;
-                Some(place - 1) != silent
-            });
+            let silent = self.open.iter().enumerate().min_by_key(used);
+            let silent = silent.map_or(0, |(place, _)| place);
+            self.close(silent);
         }
         let id = SessionId(at.0);
         // There is room now, and `at` is above every id before it.
         let _room = self.open.push(Session { id, client, used: at, last: None });
         (id, is_full)
+    }
+
+    /// Closes the session at this place: those behind it move up, one by one.
+    fn close(&mut self, place: usize) {
+        let mut behind = self.open.get_mut(place..).unwrap_or_default();
+        while let [first, rest @ ..] = behind {
+            if let [second, ..] = rest {
+                core::mem::swap(first, second);
+            }
+            behind = rest;
+        }
+        self.open.pop();
     }
 
     /// What to do with a session's command from the entry `at`.
@@ -165,31 +174,12 @@ impl<R: Clone + Serialize + DeserializeOwned, const CAPACITY: usize> Sessions<R,
 }
 
 fn give<K: Sink, T: Serialize>(sink: &mut K, value: &T) -> Result<(), Full> {
-    postcard::serialize_with_flavor(value, Giving(sink)).map_err(|_| Full)
+    encode_into(value, sink)
 }
 
 fn take<K: Source, T: DeserializeOwned>(source: &mut K) -> Result<T, BadSnapshot> {
     let mut deserializer = postcard::Deserializer::from_flavor(Taking(source));
     T::deserialize(&mut deserializer).map_err(|_| BadSnapshot)
-}
-
-/// Serialises into a sink.
-struct Giving<'k, K>(&'k mut K);
-
-impl<K: Sink> Give for Giving<'_, K> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.write(bytes).map_err(|Full| postcard::Error::SerializeBufferFull)
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
 }
 
 /// Deserialises from a source, byte by byte: responses cannot borrow from it.

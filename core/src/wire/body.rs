@@ -1,12 +1,12 @@
 //! The bodies. Those of every command are written by hand, since a derived one costs some 170
 //! instructions more; the rare ones are derived. All are postcard.
 
-use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
 use super::writer::Writer;
 use crate::configuration::Members;
+use crate::encode::is_encoding;
 use crate::message::{
     Append, AppendOutcome, AppendReply, Chunk, ChunkOutcome, ChunkReply, Message, ReadReply,
     ReadRequest, TimeoutNow, VoteReply, VoteRequest,
@@ -22,19 +22,19 @@ macro_rules! kinds {
         pub(crate) enum Kind { $($name),* }
 
         impl Kind {
-            #[inline]
+            #[cfg_attr(target_pointer_width = "64", inline)]
             pub(crate) const fn code(self) -> u8 {
                 match self { $(Self::$name => $code),* }
             }
 
-            #[inline]
+            #[cfg_attr(target_pointer_width = "64", inline)]
             pub(crate) const fn from_code(code: u8) -> Option<Self> {
                 match code { $($code => Some(Self::$name),)* _ => None }
             }
         }
 
         impl Message<'_> {
-            #[inline]
+            #[cfg_attr(target_pointer_width = "64", inline)]
             pub(crate) const fn kind(&self) -> Kind {
                 match self { $(Message::$name(_) => Kind::$name),* }
             }
@@ -114,7 +114,7 @@ pub(crate) fn write(message: &Message<'_>, writer: &mut Writer<'_>) -> Option<()
 }
 
 /// `everywhere` travels as its distance below `commit`, which is one byte while all is well.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn write_append(append: &Append<'_>, writer: &mut Writer<'_>) -> Option<()> {
     writer.varint(append.term.0)?;
     write_entry_id(append.prev, writer)?;
@@ -123,7 +123,7 @@ pub(crate) fn write_append(append: &Append<'_>, writer: &mut Writer<'_>) -> Opti
     writer.put(append.run)
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn write_append_reply(reply: &AppendReply, writer: &mut Writer<'_>) -> Option<()> {
     writer.varint(reply.term.0)?;
     writer.varint(reply.echo)?;
@@ -150,7 +150,7 @@ pub(crate) fn write_chunk_head(chunk: &Chunk<'_>, writer: &mut Writer<'_>) -> Op
     writer.varint(u64::from(chunk.number))
 }
 
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 fn write_entry_id(id: EntryId, writer: &mut Writer<'_>) -> Option<()> {
     writer.varint(id.term.0)?;
     writer.varint(id.index.0)
@@ -183,21 +183,21 @@ pub(crate) fn read(kind: Kind, body: &[u8]) -> Result<Message<'_>, DecodeError> 
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn varint(&mut self) -> Option<u64> {
         let (value, rest) = varint::read_u64(self.0)?;
         self.0 = rest;
         Some(value)
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*byte)
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn flag(&mut self) -> Option<bool> {
         match self.byte()? {
             0 => Some(false),
@@ -206,32 +206,32 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn entry_id(&mut self) -> Option<EntryId> {
         let term = Term(self.varint()?);
         Some(EntryId { term, index: Index(self.varint()?) })
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn bytes<const BYTES: usize>(&mut self) -> Option<[u8; BYTES]> {
         let (bytes, rest) = self.0.split_first_chunk::<BYTES>()?;
         self.0 = rest;
         Some(*bytes)
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn nonce(&mut self) -> Option<Nonce> {
         Some(Nonce(u64::from_le_bytes(self.bytes()?)))
     }
 
     /// The value, if nothing is left.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn end<T>(self, value: T) -> Option<T> {
         self.0.is_empty().then_some(value)
     }
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn read_append(body: &[u8]) -> Option<Append<'_>> {
     let mut reader = Reader(body);
     let term = Term(reader.varint()?);
@@ -241,7 +241,7 @@ pub(crate) fn read_append(body: &[u8]) -> Option<Append<'_>> {
     Some(Append { term, prev, commit, everywhere, run: reader.0 })
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn read_append_reply(body: &[u8]) -> Option<AppendReply> {
     let mut reader = Reader(body);
     let term = Term(reader.varint()?);
@@ -330,27 +330,5 @@ fn read_chunk_reply(body: &[u8]) -> Option<ChunkReply> {
 /// overlong varints and leaves trailing bytes.
 pub(crate) fn derived<'a, T: Serialize + Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
     let (value, rest) = postcard::take_from_bytes::<T>(body).ok()?;
-    let canonical = postcard::serialize_with_flavor(&value, Compare(body)).ok()?;
-    (rest.is_empty() && canonical).then_some(value)
-}
-
-/// Serialises into nothing and compares with what is expected.
-struct Compare<'a>(&'a [u8]);
-
-impl Flavor for Compare<'_> {
-    type Output = bool;
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        let rest = self.0.strip_prefix(bytes).ok_or(postcard::Error::SerializeBufferFull)?;
-        self.0 = rest;
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<Self::Output> {
-        Ok(self.0.is_empty())
-    }
+    (rest.is_empty() && is_encoding(body, &value)).then_some(value)
 }

@@ -13,6 +13,7 @@ impl Hash {
     }
 
     /// Mixes one more word in, with the finaliser of splitmix64.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(crate) const fn add(&mut self, word: u64) {
         let mut mixed = (self.0.rotate_left(23) ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

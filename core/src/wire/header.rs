@@ -101,7 +101,7 @@ const FORM_FULL: u8 = 1;
 const FORM_CLIENT: u8 = 2;
 
 impl Header {
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn write(&self, kind: Kind, key: u8, writer: &mut Writer<'_>) -> Option<()> {
         if self.number > MAX_NUMBER {
             return None;
@@ -125,7 +125,7 @@ impl Header {
     }
 
     /// Reads the header, the kind and what follows them. The tag of a full form must be its hash.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn read(datagram: &[u8]) -> Result<(Self, Kind, &[u8]), DecodeError> {
         let (prefix, rest) =
             (datagram.split_first_chunk::<HEADER_BYTES>()).ok_or(DecodeError::TooShort)?;
