@@ -33,6 +33,16 @@ impl Timing {
     }
 }
 
+/// Lets a leader answer reads without asking anybody, for as long as nobody else can have been
+/// elected. That hangs on clocks, so it must be asked for, and on **every** member alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Lease {
+    /// How far the clock of any member may run from true time, in thousandths. If one runs further,
+    /// a read may be answered from a state that is no longer the newest.
+    pub drift_permille: u16,
+}
+
 /// What a node is started with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -49,6 +59,8 @@ pub struct Options {
     pub window_bytes: usize,
     /// How many chunks of snapshots may leave between two heartbeats, to all followers together.
     pub snapshot_chunks: u16,
+    /// Whether reads are answered under a lease.
+    pub lease: Option<Lease>,
     /// How much this node is to lead rather than others: who has less than 100 waits up to one more
     /// shortest election timeout before it campaigns. Nothing else depends on it.
     pub priority: u8,
@@ -70,6 +82,7 @@ impl Options {
             datagram: 1200,
             window_bytes: 64 * 1024,
             snapshot_chunks: 256,
+            lease: None,
             priority: 100,
             address: Address::EMPTY,
             is_joining: false,
@@ -91,6 +104,9 @@ impl Options {
         }
         if election_min <= heartbeat || election_max < election_min {
             return Err(SetupError::ElectionTimeout);
+        }
+        if self.lease.is_some_and(|lease| lease.span(election_min) <= heartbeat) {
+            return Err(SetupError::Lease);
         }
         // The members travel in one entry; each takes 16 bytes and its address, and the rest 128.
         let members = u16::try_from(others.len()).unwrap_or(u16::MAX).saturating_add(1);
@@ -126,6 +142,9 @@ pub enum SetupError {
     Heartbeat,
     /// The shortest election timeout is not above the heartbeat, or the longest is below it.
     ElectionTimeout,
+    /// What the clocks' drift leaves of the shortest election timeout is not above the heartbeat, by
+    /// which a lease is renewed.
+    Lease,
     /// Datagrams are too small.
     Datagram {
         /// The least that works, in bytes.
@@ -152,6 +171,9 @@ impl core::fmt::Display for SetupError {
             ),
             Self::ElectionTimeout => f.write_str(
                 "the election timeout must be longer than the heartbeat, its maximum not below its minimum",
+            ),
+            Self::Lease => f.write_str(
+                "the drift of the clocks leaves less than a heartbeat of the election timeout for a lease",
             ),
             Self::Datagram { least } => write!(f, "datagrams must have at least {least} bytes"),
             Self::Log(error) => write!(f, "the log's memory is of no use: {error:?}"),

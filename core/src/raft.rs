@@ -11,6 +11,7 @@ mod formation;
 mod install;
 mod invariant;
 mod leader;
+mod lease;
 mod link;
 mod membership;
 mod output;
@@ -113,6 +114,8 @@ pub struct Raft<M, R, S, const N: usize> {
     wake: Ticks,
     /// The election timeout drawn last.
     timeout: Ticks,
+    /// Until then a leader may be alive that we have heard: nobody is elected by us (thesis 4.2.3).
+    loyal_until: Ticks,
 
     // What is owed to whom.
     links: Vec<Link, N>,
@@ -200,6 +203,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             now: Ticks(0),
             wake: Ticks(0),
             timeout: Ticks(0),
+            loyal_until: Ticks(0),
             links,
             sends: PeerSet::EMPTY,
             replies: PeerSet::EMPTY,

@@ -221,6 +221,8 @@ counters! {
     transfers,
     /// Transfers of leadership that took too long.
     transfers_failed,
+    /// Reads, or batches of them, that a lease spared a round.
+    lease_reads,
     /// Rounds that confirmed a leader for reads (thesis 6.4).
     read_rounds,
     /// Reads that failed because the leader was lost.

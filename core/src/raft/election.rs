@@ -36,7 +36,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let granted = request.term == self.hard.term
             && self.hard.vote.is_none_or(|vote| vote == candidate)
             && self.is_up_to_date(request.last)
-            && !self.hears_leader();
+            && (request.is_handover || !self.hears_leader());
         if granted && self.hard.vote.is_none() {
             self.hard.vote = Some(candidate);
             self.durability.hard_changed();
@@ -103,14 +103,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Whether a leader is alive as far as we know: then nobody else is elected by us.
     pub(super) fn hears_leader(&self) -> bool {
-        match &self.role {
-            Role::Leader(_) => true,
-            Role::Follower(follower) => {
-                let silence = self.now.since(follower.since);
-                follower.leader.is_some() && silence < self.options.timing.election_min
-            }
-            Role::Blank(_) | Role::PreCandidate(_) | Role::Candidate(_) => false,
-        }
+        matches!(self.role, Role::Leader(_)) || self.now < self.loyal_until
     }
 
     /// The life of the peer that belongs to the epoch.

@@ -45,6 +45,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         hash.add(u64::from(self.sends.bits()));
         hash.add(u64::from(self.replies.bits()));
         hash.add(u64::from(self.chunks.bits()));
+        self.add_time(&mut hash, self.loyal_until);
         hash.add(self.base_configuration.index.0);
         hash.add(self.snapshot.map_or(0, |name| name.last.index.0));
         let incoming = self.incoming.map_or([0; 4], |incoming| incoming.words());
@@ -88,6 +89,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 hash.add(5);
                 hash.add(leader.first.0);
                 hash.add(u64::from(leader.chunks_left));
+                hash.add(u64::from(leader.may_lease));
+                self.add_time(hash, leader.lease_until);
                 let handover = leader.handover;
                 add_place(hash, handover.map(|handover| handover.peer));
                 self.add_time(hash, handover.map_or(Ticks::NEVER, |handover| handover.ends_at));

@@ -51,6 +51,15 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Follows whoever leads the term. False if that cannot be: we lead it, or another does.
     pub(super) fn hear_leader(&mut self, peer: usize) -> bool {
+        let is_leader = self.is_our_leader(peer);
+        if is_leader {
+            self.loyal_until = self.now.plus(self.options.timing.election_min);
+        }
+        is_leader
+    }
+
+    #[inline]
+    fn is_our_leader(&mut self, peer: usize) -> bool {
         match &mut self.role {
             Role::Follower(follower) if follower.leader == Some(peer) => {
                 follower.since = self.now;

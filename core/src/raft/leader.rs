@@ -34,6 +34,10 @@ pub(crate) struct Leader<const N: usize> {
     pub(crate) round: Option<Round>,
     /// How many chunks of snapshots may still leave before the next heartbeat.
     pub(crate) chunks_left: u16,
+    /// Reads need no round until then.
+    pub(crate) lease_until: Ticks,
+    /// Whether this leadership was never handed over.
+    pub(crate) may_lease: bool,
     /// The transfer of leadership under way.
     pub(crate) handover: Option<Handover>,
 }
@@ -60,6 +64,8 @@ impl<const N: usize> Leader<N> {
             round: None,
             chunks_left: chunks,
             handover: None,
+            lease_until: Ticks(0),
+            may_lease: true,
         }
     }
 
@@ -286,6 +292,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             self.sends.insert(peer);
         }
         if is_beat {
+            if self.options.lease.is_some() {
+                self.start_round();
+            }
             self.let_go();
             self.repeat_timeout_now();
             self.tend_configuration();

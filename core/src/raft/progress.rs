@@ -237,4 +237,6 @@ pub(crate) struct Round {
     pub(crate) confirmed: PeerSet,
     /// What was committed when it began.
     pub(crate) index: Index,
+    /// When it began.
+    pub(crate) began: Ticks,
 }

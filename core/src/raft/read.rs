@@ -166,12 +166,45 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// an entry of its own: before that it does not know what is committed (section 8).
     pub(super) fn start_read_round(&mut self) {
         let has_own = self.reads.has_waiting();
-        let Role::Leader(leader) = &mut self.role else { return };
+        let Role::Leader(leader) = &self.role else { return };
         let has_asks = leader.progress.iter().any(|progress| progress.asks.is_some());
-        if leader.round.is_some() || self.commit < leader.first || !(has_own || has_asks) {
+        if self.commit < leader.first || !(has_own || has_asks) {
             return;
         }
-        leader.round = Some(Round { index: self.commit, ..Round::default() });
+        if self.has_lease() {
+            self.read_under_lease();
+        } else {
+            self.start_round();
+        }
+    }
+
+    /// Answers every read that waits from what is committed now.
+    fn read_under_lease(&mut self) {
+        let index = self.commit;
+        let Role::Leader(leader) = &mut self.role else { return };
+        for (peer, (progress, link)) in leader.progress.iter_mut().zip(&mut self.links).enumerate()
+        {
+            if let Some(Asked { number, nonce }) = progress.asks.take() {
+                link.reply = Some(Owed::Read { echo: number, nonce, index });
+                self.replies.insert(peer);
+            }
+        }
+        if self.reads.has_waiting() {
+            let stage = Stage::Confirmed(index);
+            self.reads.batch = Some(Batch { upto: self.reads.issued, stage });
+        }
+        count(&mut self.counters.lease_reads);
+    }
+
+    /// Begins a round for every read that waits, unless one is under way.
+    pub(super) fn start_round(&mut self) {
+        let has_own = self.reads.has_waiting();
+        let Role::Leader(leader) = &mut self.role else { return };
+        if leader.round.is_some() || self.commit < leader.first {
+            return;
+        }
+        let (index, began) = (self.commit, self.now);
+        leader.round = Some(Round { index, began, ..Round::default() });
         count(&mut self.counters.read_rounds);
         for (peer, (progress, link)) in leader.progress.iter_mut().zip(&self.links).enumerate() {
             progress.asked = progress.asks.take();
@@ -209,6 +242,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         let Role::Leader(leader) = &mut self.role else { return };
         leader.round = None;
+        self.renew_lease(round.began);
+        let Role::Leader(leader) = &mut self.role else { return };
         for (peer, (progress, link)) in leader.progress.iter_mut().zip(&mut self.links).enumerate()
         {
             if let Some(Asked { number, nonce }) = progress.asked.take() {

@@ -79,6 +79,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         if !is_blank {
             raft.sends = super::link::PeerSet::EMPTY;
+            // Whom it heard before it was stopped may lead under a lease.
+            if options.lease.is_some() {
+                raft.loyal_until = raft.now.plus(options.timing.election_min);
+            }
             raft.role = Role::Follower(Follower::new(None, raft.now, raft.commit));
         }
         Ok(raft)

@@ -85,6 +85,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     fn begin_handover(&mut self, peer: usize) {
         count(&mut self.counters.transfers);
+        self.end_lease();
         let ends_at = self.now.plus(self.options.timing.election_min);
         let Role::Leader(leader) = &mut self.role else { return };
         leader.handover = Some(Handover { peer, ends_at, is_told: false });

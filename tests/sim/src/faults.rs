@@ -88,12 +88,20 @@ struct Kinds {
     wipes: bool,
     pauses: bool,
     clocks: bool,
+    /// Whether clocks may be wrong by any factor.
+    wild_clocks: bool,
     alignment: bool,
     garbage: bool,
 }
 
 /// The phases of a run.
-pub fn phases(nodes: usize, election: Micros, calm: Weather, chance: &mut Chance) -> Vec<Phase> {
+pub fn phases(
+    nodes: usize,
+    election: Micros,
+    calm: Weather,
+    has_lease: bool,
+    chance: &mut Chance,
+) -> Vec<Phase> {
     let kinds = Kinds {
         weather: chance.permille(700),
         slowness: chance.permille(400),
@@ -102,6 +110,7 @@ pub fn phases(nodes: usize, election: Micros, calm: Weather, chance: &mut Chance
         wipes: nodes > 2 && chance.permille(60),
         pauses: chance.permille(300),
         clocks: chance.permille(300),
+        wild_clocks: !has_lease,
         alignment: chance.permille(100),
         garbage: chance.permille(200),
     };
@@ -171,6 +180,7 @@ fn phase(
     if kinds.clocks {
         for _ in 0..chance.between(0, 2) {
             let rate = chance.pick(&[16, 32, 60, 64, 68, 128, 256]);
+            let rate = if kinds.wild_clocks { rate } else { rate.clamp(60, 68) };
             phase
                 .troubles
                 .push((at(chance), Trouble::Rate { victim: victim(nodes, chance), rate }));

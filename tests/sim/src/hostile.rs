@@ -33,12 +33,13 @@ pub fn forge(target: &Target, chance: &mut Chance) -> Box<[u8]> {
     let stranger = MemberId { id: NodeId(0), incarnation: Incarnation(chance.number()) };
     let mut to =
         Introduction { cluster: target.cluster, epoch: target.hard.epoch, from: stranger, to: us };
+    // Without seals a stranger of our epoch is believed, so strangers have another one.
+    let elsewhere = Epoch(if target.hard.epoch.0 == 0 { 0 } else { chance.number() });
     match chance.below(6) {
-        0 => {}
-        // Without seals a stranger of our epoch is believed, so it has another one.
+        0 => to.epoch = elsewhere,
         1 => {
             to.from.id = NodeId(u32::MAX - 1);
-            to.epoch = Epoch(if target.hard.epoch.0 == 0 { 0 } else { chance.number() });
+            to.epoch = elsewhere;
         }
         2 => to.from = us,
         3 => to.cluster = ClusterId(chance.number()),

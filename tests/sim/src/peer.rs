@@ -138,6 +138,7 @@ fn recover(plan: &Plan, place: usize, random: Draws, disk: &Shared) -> Result<Si
     let mut options = Options::new(plan.cluster, id, plan.timing);
     options.datagram = plan.datagrams[place];
     options.window_bytes = plan.window_bytes;
+    options.lease = plan.lease;
     options.is_joining = place >= plan.founders;
     let founders = plan.ids.iter().copied().take(plan.founders);
     let others: Vec<_> = founders.filter(|other| *other != id && !options.is_joining).collect();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use coracle::{ClusterId, NodeId, Ticks, Timing};
+use coracle::{ClusterId, Lease, NodeId, Ticks, Timing};
 
 use crate::chance::Chance;
 use crate::disk::Habits;
@@ -35,6 +35,8 @@ pub struct Plan {
     pub tick: Micros,
     /// Their spans of time.
     pub timing: Timing,
+    /// How far clocks may drift apart, in a run whose reads need no round.
+    pub lease: Option<Lease>,
     /// Whether a node is woken only when something is due, or else at each tick.
     pub is_tickless: bool,
     /// How long a node takes from a datagram's arrival to looking at it: others may arrive meanwhile.
@@ -115,6 +117,7 @@ impl Plan {
         let nodes = founders + spares as usize;
         let ids = ids(nodes, chance);
         let (tick, timing) = timing(chance);
+        let lease = lease(timing, chance);
         let election = Micros(timing.election_max.0 * tick.0);
         let calm = calm(election, chance);
         let logs = log_sizes(nodes, chance);
@@ -135,13 +138,14 @@ impl Plan {
             window_bytes: chance.pick(&[64, 512, 4096, 65536]),
             tick,
             timing,
+            lease,
             is_tickless: chance.permille(700),
             batching: Micros(chance.pick(&[0, 0, election.0 / 200])),
             impatience: chance.pick(&[0, 0, 100, 500]),
             disk: disk(election, chance),
             clients: clients(election, chance),
             calm,
-            phases: phases(nodes, election, calm, chance),
+            phases: phases(nodes, election, calm, lease.is_some(), chance),
             logs,
         }
     }
@@ -165,12 +169,13 @@ impl fmt::Display for Plan {
         let Timing { heartbeat, election_min, election_max, .. } = self.timing;
         write!(
             f,
-            "{} nodes {:?}, {} of them from the start, operated: {}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
+            "{} nodes {:?}, {} of them from the start, operated: {}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
              {election_max}, logs {:?}, datagrams {:?}, tables {:?}, window {}, {:?}, {:?}, calm {:?}",
             self.ids.len(),
             self.ids,
             self.founders,
             self.is_operated,
+            self.lease,
             self.tick.0,
             self.logs,
             self.datagrams,
@@ -233,6 +238,13 @@ const fn ticks(heartbeat: u64, election_min: u64, election_max: u64) -> Timing {
         election_max: Ticks(election_max),
         retransmit_min: Ticks(1),
     }
+}
+
+/// Clocks of such a run are within a sixteenth of the truth.
+fn lease(timing: Timing, chance: &mut Chance) -> Option<Lease> {
+    let lease = Lease { drift_permille: 63 };
+    let is_long = timing.election_min.0 * 937 / 1063 > timing.heartbeat.0 + 1;
+    (is_long && chance.permille(250)).then_some(lease)
 }
 
 /// Round trips of a fiftieth to a tenth of an election time-out.

@@ -163,7 +163,7 @@ impl Cluster {
             match event {
                 Event::Send { to, datagram } => {
                     let to = match to {
-                        Destination::Peer(id) => place_of(id),
+                        Destination::Peer(id, _) => place_of(id),
                         Destination::Client(place) => place,
                     };
                     post(network, hash, (*now, place, to), datagram);
