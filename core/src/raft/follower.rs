@@ -25,6 +25,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             Some(_) if append.prev.index <= self.commit => {
                 return count(&mut self.counters.impossible);
             }
+            // Otherwise the answer to the chunk that came with this heartbeat would be replaced.
+            Some(_) | None if append.run.is_empty() && self.is_gathering() => {
+                return self.owe_chunk_reply(peer, number);
+            }
             Some(_) | None => {
                 let hint = self.log.last_index_at_or_below(append.prev.index, append.prev.term);
                 return self.owe(peer, Owed::Mismatch { echo: number, hint });

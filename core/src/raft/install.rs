@@ -127,7 +127,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         (incoming.peer, incoming.echo) = (peer, incoming.echo.max(number));
         let is_near = chunk.number.saturating_sub(incoming.upto) < CHUNK_WINDOW;
         if incoming.has(chunk.number) || !is_near {
-            self.owe_chunk_reply();
+            self.owe_chunk_reply(peer, number);
             return Ok(Received::Peer);
         }
         let (offset, _) = chunk.name.chunk_extent(chunk.chunk_bytes, chunk.number);
@@ -170,12 +170,22 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             return self.owe(peer, Owed::ChunkRefused { echo, last });
         }
         incoming.take(piece.number);
+        let (peer, echo) = (incoming.peer, incoming.echo);
         count(&mut self.counters.chunks_taken);
-        self.owe_chunk_reply();
+        self.owe_chunk_reply(peer, echo);
     }
 
-    fn owe_chunk_reply(&mut self) {
-        let Some(Incoming { name, peer, echo, upto, taken, .. }) = self.incoming else { return };
+    /// Whether the leader of our term is sending us a snapshot.
+    pub(super) fn is_gathering(&self) -> bool {
+        self.incoming.is_some_and(|incoming| incoming.term == self.hard.term)
+    }
+
+    /// Owes the leader how far the snapshot is here, in answer to its newest datagram.
+    pub(super) fn owe_chunk_reply(&mut self, peer: usize, number: u64) {
+        let Some(incoming) = &mut self.incoming else { return };
+        incoming.peer = peer;
+        incoming.echo = incoming.echo.max(number);
+        let Incoming { name, echo, upto, taken, .. } = *incoming;
         self.owe(peer, Owed::Chunk { echo, last: name.last.index, upto, taken });
     }
 

@@ -343,6 +343,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Takes a follower's answer of our own term to a chunk.
     pub(super) fn on_chunk_reply(&mut self, peer: usize, reply: &ChunkReply) {
+        let base = self.log.base().index;
         let (now, window) = (self.now, self.options.window_bytes);
         let Timing { heartbeat, retransmit_min, .. } = self.options.timing;
         let (Role::Leader(leader), Some(link)) = (&mut self.role, self.links.get(peer)) else {
@@ -357,6 +358,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         progress.heard_at = now;
         progress.timer.answered(reply.echo, now);
+        if matches!(progress.catch_up, CatchUp::Log)
+            && progress.matched < base
+            && reply.echo > progress.resent_at
+        {
+            // It gathers what another leadership, or another beginning of this one, was sending.
+            return self.begin_transfer(peer);
+        }
         let CatchUp::Sending(transfer) = &mut progress.catch_up else { return self.count_stale() };
         if transfer.name.last.index != reply.last {
             return self.count_stale();
