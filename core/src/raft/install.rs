@@ -179,11 +179,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.owe(peer, Owed::Chunk { echo, last: name.last.index, upto, taken });
     }
 
-    /// The snapshot that is there whole, and can be installed.
+    /// The snapshot that is there whole, and can be installed. The log may have caught up meanwhile:
+    /// then what lies behind the snapshot's last entry, and may be acknowledged, must stay.
     pub(super) fn whole_snapshot(&self) -> Option<SnapshotName> {
         let incoming = self.incoming.filter(Incoming::is_whole)?;
         let is_follower = matches!(self.role, Role::Follower(_));
-        (is_follower && incoming.term == self.hard.term).then_some(incoming.name)
+        let is_of_use = incoming.term == self.hard.term && !self.has_no_use_for(incoming.name);
+        (is_follower && is_of_use).then_some(incoming.name)
     }
 
     /// The snapshot has taken the place of the log and of the applied state.
