@@ -103,6 +103,13 @@ impl Progress {
         true
     }
 
+    /// It is no follower any more: nothing is due.
+    pub(crate) const fn let_go(&mut self) {
+        self.timer.settle();
+        self.catch_up = CatchUp::Log;
+        self.beat = false;
+    }
+
     /// Sends again from `oldest`, one datagram at a time until it is answered. Refusals of what left
     /// up to `number` are old news then.
     pub(crate) fn start_over(&mut self, number: u64) {

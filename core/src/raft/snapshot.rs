@@ -201,7 +201,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         count(&mut self.counters.snapshots_saved);
         self.snapshot = Some(SnapshotName { last, length, checksum });
-        for peer in 0..self.links.len() {
+        let followers = self.followers;
+        for peer in (0..self.links.len()).filter(|peer| followers.contains(*peer)) {
             if let Role::Leader(leader) = &self.role
                 && let Some(progress) = leader.progress.get(peer)
                 && !matches!(progress.catch_up, CatchUp::Log)
@@ -248,8 +249,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// The log has been dropped up to its base: who needs what is gone gets a snapshot.
     pub(super) fn catch_up_stragglers(&mut self) {
-        let base = self.log.base().index;
-        for peer in 0..self.links.len() {
+        let (base, followers) = (self.log.base().index, self.followers);
+        for peer in (0..self.links.len()).filter(|peer| followers.contains(*peer)) {
             let Role::Leader(leader) = &self.role else { return };
             let Some(progress) = leader.progress.get(peer) else { continue };
             let lacks_entries = progress.next <= base;
@@ -349,6 +350,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             return self.count_stale();
         };
         let Some(progress) = leader.progress.get_mut(peer) else { return };
+        if !self.followers.contains(peer) {
+            return self.count_stale();
+        }
         if reply.echo == 0 || reply.echo > link.number {
             return count(&mut self.counters.impossible);
         }
