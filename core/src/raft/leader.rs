@@ -103,6 +103,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             return self.count_stale();
         };
         let Some(progress) = leader.progress.get_mut(peer) else { return };
+        // Who was let go has nothing to say any more.
         if !self.followers.contains(peer) {
             return self.count_stale();
         }

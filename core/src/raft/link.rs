@@ -20,7 +20,7 @@ pub(crate) struct Link {
     pub(crate) incarnation: Incarnation,
     /// Whether the configuration names that life.
     pub(crate) is_named: bool,
-    /// Until when it is told of the configuration without it. `NEVER` while it has an old vote.
+    /// Until when it is told of the configuration without it. `NEVER` while it is named.
     pub(crate) leaves_at: Ticks,
     /// Whether it has spoken from inside the epoch, so that it knows our tag.
     pub(crate) inside: bool,
@@ -129,6 +129,12 @@ impl Link {
             blank: Incarnation(0),
             reply: None,
         }
+    }
+
+    /// Which life of which node it is, as far as that is known.
+    #[inline]
+    pub(crate) const fn member(&self) -> MemberId {
+        MemberId { id: self.id, incarnation: self.incarnation }
     }
 
     /// Whether it is this life of this node.

@@ -201,7 +201,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         count(&mut self.counters.snapshots_saved);
         self.snapshot = Some(SnapshotName { last, length, checksum });
-        for peer in 0..self.links.len() {
+        let followers = self.followers;
+        for peer in (0..self.links.len()).filter(|peer| followers.contains(*peer)) {
             if let Role::Leader(leader) = &self.role
                 && let Some(progress) = leader.progress.get(peer)
                 && !matches!(progress.catch_up, CatchUp::Log)
@@ -248,11 +249,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// The log has been dropped up to its base: who needs what is gone gets a snapshot.
     pub(super) fn catch_up_stragglers(&mut self) {
-        let base = self.log.base().index;
-        for peer in 0..self.links.len() {
+        let (base, followers) = (self.log.base().index, self.followers);
+        for peer in (0..self.links.len()).filter(|peer| followers.contains(*peer)) {
             let Role::Leader(leader) = &self.role else { return };
             let Some(progress) = leader.progress.get(peer) else { continue };
-            let lacks_entries = progress.next <= base && self.followers.contains(peer);
+            let lacks_entries = progress.next <= base;
             let is_gone = match progress.catch_up {
                 CatchUp::Log => lacks_entries,
                 CatchUp::Wanting => false,
