@@ -103,6 +103,8 @@ pub struct Raft<M, R, S, const N: usize> {
     // Snapshots (section 7).
     /// The one that the medium keeps and that can be sent.
     snapshot: Option<SnapshotName>,
+    /// Whether a follower may wait for one that is not kept.
+    is_snapshot_wanted: bool,
     /// None is taken before then, since there was no room for the last one.
     snapshot_retry_at: Ticks,
     /// The one that is being received.
@@ -198,6 +200,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             role: Role::Blank(formation::Formation::default()),
             reads: ReadQueue::default(),
             snapshot: None,
+            is_snapshot_wanted: false,
             snapshot_retry_at: Ticks(0),
             incoming: None,
             now: Ticks(0),

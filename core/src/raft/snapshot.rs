@@ -178,8 +178,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// Whether a follower waits for a snapshot and none is kept that could be sent.
+    #[inline]
     #[must_use]
     pub fn wants_snapshot(&self) -> bool {
+        self.is_snapshot_wanted && self.is_anybody_waiting()
+    }
+
+    fn is_anybody_waiting(&self) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
         leader.progress.iter().any(|progress| matches!(progress.catch_up, CatchUp::Wanting))
             && self.now >= self.snapshot_retry_at
@@ -200,6 +205,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             return;
         }
         count(&mut self.counters.snapshots_saved);
+        self.is_snapshot_wanted = false;
         self.snapshot = Some(SnapshotName { last, length, checksum });
         let followers = self.followers;
         for peer in (0..self.links.len()).filter(|peer| followers.contains(*peer)) {
@@ -220,6 +226,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let Role::Leader(leader) = &mut self.role else { return };
         for progress in &mut leader.progress {
             if let CatchUp::Sending(_) = progress.catch_up {
+                self.is_snapshot_wanted = true;
                 progress.catch_up = CatchUp::Wanting;
             }
         }
@@ -238,6 +245,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             Some(transfer) => CatchUp::Sending(transfer),
             None => CatchUp::Wanting,
         };
+        self.is_snapshot_wanted |= matches!(progress.catch_up, CatchUp::Wanting);
         let next = name.map_or(base, |name| name.last.index).next();
         progress.go_back(next.max(progress.matched.next()), Probe::Ready, number);
         progress.timer.settle();
