@@ -22,10 +22,10 @@ pub struct Disk {
     /// What was on disks that stood here before and are lost.
     graves: Vec<Durable>,
     /// What was written and may be lost, in order.
-    journal: VecDeque<Record>,
+    pub(crate) journal: VecDeque<Record>,
     /// The records that ever entered the journal, and those of them that have left it.
-    submitted: u64,
-    synced: u64,
+    pub(crate) submitted: u64,
+    pub(crate) synced: u64,
     /// The snapshot that is being gathered; a crash loses it.
     staged: Option<(SnapshotName, Vec<u8>)>,
     /// What is durable and was not told yet.
@@ -88,7 +88,7 @@ pub enum DiskError {
 }
 
 #[derive(Debug)]
-struct Record {
+pub(crate) struct Record {
     receipt: Option<Receipt>,
     hard: Option<HardState>,
     first: Index,

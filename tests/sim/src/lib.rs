@@ -30,3 +30,4 @@ pub mod plan;
 pub mod queue;
 pub mod report;
 pub mod run;
+pub mod script;

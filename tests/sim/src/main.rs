@@ -1,5 +1,7 @@
-//! `cargo sim --seeds N` runs many seeds, `cargo sim --seed S --trace` shows one.
+//! `cargo sim --seeds N` runs many seeds, `cargo sim --seed S --trace` shows one, and
+//! `cargo sim --script FILE` plays a scenario.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -7,6 +9,7 @@ use clap::Parser;
 use coracle_sim::batch::{Batch, run_all};
 use coracle_sim::invariants::Violation;
 use coracle_sim::run::{Trace, run};
+use coracle_sim::script::{Ran, Script, reference};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Simulates clusters over networks, disks and clocks that fail, and checks every invariant after
@@ -26,14 +29,64 @@ struct Arguments {
     /// Begin with this seed.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     start: u64,
+    /// Play these scenarios and print what came of them; `docs/scenarios.md` is their language.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["seed", "seeds", "start"])]
+    script: Vec<PathBuf>,
+    /// Write into the scenarios what came of them, instead of holding it against what is there.
+    #[arg(long, requires = "script")]
+    update: bool,
+    /// Print the commands of scenarios.
+    #[arg(long, conflicts_with_all = ["seed", "seeds", "start", "script"])]
+    commands: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.commands {
+        print!("{}", reference());
+        return ExitCode::SUCCESS;
+    }
+    if !arguments.script.is_empty() {
+        return play_all(&arguments.script, arguments.update);
+    }
     match arguments.seed {
         Some(seed) => one(seed, arguments.trace),
         None => many(arguments.start, arguments.seeds),
     }
+}
+
+fn play_all(scripts: &[PathBuf], update: bool) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for path in scripts {
+        if let Err(failure) = play(path, update) {
+            eprintln!("{failure}");
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
+}
+
+fn play(path: &Path, update: bool) -> Result<(), String> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+    let script = Script::parse(&name, &text).map_err(|error| error.to_string())?;
+    let Ran { text: now, error } = script.run();
+    print!("{now}");
+    if let Some(error) = error {
+        return Err(error.to_string());
+    }
+    if now == text {
+        return Ok(());
+    }
+    if !update {
+        let differs = script.difference(&now);
+        return Err(format!(
+            "{differs}\nwrite what came of it with: cargo sim --script {name} --update"
+        ));
+    }
+    std::fs::write(path, now).map_err(|error| format!("{name} is as it was: {error}"))?;
+    eprintln!("{name} is written");
+    Ok(())
 }
 
 fn one(seed: u64, trace: bool) -> ExitCode {

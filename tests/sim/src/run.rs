@@ -3,7 +3,7 @@
 mod calm;
 mod local;
 mod operate;
-mod step;
+pub(crate) mod step;
 mod trouble;
 
 use std::cell::Cell;

@@ -18,11 +18,11 @@ use crate::peer::{MEMBERS, NodeEvent, Peer, known, view};
 use crate::queue::Micros;
 
 /// What a check may ask for, of a node that runs.
-pub(super) struct Stage<'a> {
-    pub(super) peer: &'a dyn Peer,
-    pub(super) disks: &'a [Shared],
+pub(crate) struct Stage<'a> {
+    pub(crate) peer: &'a dyn Peer,
+    pub(crate) disks: &'a [Shared],
     /// Whose they are.
-    pub(super) ids: &'a [NodeId],
+    pub(crate) ids: &'a [NodeId],
 }
 
 impl Stage<'_> {
