@@ -3,7 +3,9 @@
 use rand_core::Rng;
 
 use super::Raft;
+use super::leader::Leader;
 use super::role::Role;
+use super::snapshot::CatchUp;
 use crate::configuration::Configuration;
 use crate::log::{Entry, Memory};
 use crate::seal::Seal;
@@ -196,17 +198,19 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Whether a snapshot of what is applied may be taken, and would help: it is durable, it makes
     /// room or somebody waits for it, and there was room for the last one. While one is being sent
-    /// none takes its place, unless an entry has found no room.
+    /// none takes its place, unless the log is nearly full.
     #[must_use]
     pub fn may_save_snapshot(&self) -> bool {
         let is_useful = self.wants_snapshot() || self.is_worth_it(self.base_behind_snapshot());
-        let is_disturbing = self.is_sending_snapshot() && !self.log.is_pressed();
+        let is_disturbing = self.is_sending_snapshot() && !self.is_nearly_full();
         let is_durable = self.applied <= self.durability.durable;
         is_useful && is_durable && !is_disturbing && self.now >= self.snapshot_retry_at
     }
 
     /// Where the log would begin behind a snapshot that is taken now: an eighth of the log stays,
-    /// for those who are a little behind, unless an entry has found no room.
+    /// for those who are a little behind, unless an entry has found no room. A leader keeps what
+    /// those lack that it hears, unless the log is nearly full: else who has just got a snapshot
+    /// would need the next one.
     #[must_use]
     pub fn base_behind_snapshot(&self) -> Index {
         let most = self.applied.min(self.durability.durable);
@@ -216,7 +220,34 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let tail = self.log.first_within(self.log.capacity_bytes() / 8).previous();
         let slots = u64::try_from(self.log.slot_count() / 8).unwrap_or(0);
         let tail = tail.max(Index(self.log.last().index.0.saturating_sub(slots)));
+        let tail = match &self.role {
+            Role::Leader(leader) if !self.is_nearly_full() => self.lacked_by_followers(leader),
+            Role::Leader(_)
+            | Role::Blank(_)
+            | Role::Follower(_)
+            | Role::PreCandidate(_)
+            | Role::Candidate(_) => None,
+        }
+        .map_or(tail, |matched| matched.min(tail));
         tail.min(most).max(self.log.base().index)
+    }
+
+    /// Up to where all followers hold the log that were heard lately and need no snapshot.
+    fn lacked_by_followers(&self, leader: &Leader<N>) -> Option<Index> {
+        let peers = leader.progress.iter().enumerate();
+        let heard = peers.filter(|(peer, progress)| {
+            self.followers.contains(*peer)
+                && matches!(progress.catch_up, CatchUp::Log)
+                && self.now.since(progress.heard_at) < self.options.timing.election_min
+        });
+        heard.map(|(_, progress)| progress.matched).min()
+    }
+
+    /// Whether the log has room for little more than what leaders begin with.
+    fn is_nearly_full(&self) -> bool {
+        self.log.is_pressed()
+            || self.log.free_bytes() < self.log.capacity_bytes() / 4
+            || self.log.free_entries() < self.log.slot_count() / 8 * 3
     }
 
     #[inline]
