@@ -41,7 +41,7 @@ pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
     info!("Node {} started on port {}", roster.id, roster.listen.port());
     let (requests, inbox) = sync_channel(1);
     let (outbox, outcomes) = channel();
-    let node = setup::node(&roster, timing, &init)?;
+    let node = setup::node(&roster, timing, &arguments.limits, &init)?;
     let mut process = Process::new(roster.clone(), node, event_loop, (inbox, outbox))?;
     process.event_loop.faults = arguments.faults.of(&roster);
     let link = Link { requests, outcomes, waker: process.event_loop.waker() };

@@ -15,6 +15,7 @@ use rand_core::SeedableRng;
 
 use crate::cli::MAX_NODES;
 use crate::commands::{INIT_BYTES, to_number};
+use crate::limits::LimitArguments;
 use crate::roster::Roster;
 use crate::seal::FastChecksum;
 
@@ -44,12 +45,18 @@ pub type HostMachine = Machine<Box<[u8]>, Box<[KeySlot]>, LIMIT_BYTES, INIT_BYTE
 ///
 /// # Errors
 /// When the nodes make no cluster.
-pub fn node(roster: &Roster, timing: Timing, init: &BigInt) -> io::Result<Box<HostNode>> {
+pub fn node(
+    roster: &Roster,
+    timing: Timing,
+    limits: &LimitArguments,
+    init: &BigInt,
+) -> io::Result<Box<HostNode>> {
     let options = Options { datagram: DATAGRAM_BYTES, ..Options::new(CLUSTER, roster.id, timing) };
+    let options = limits.limit(options);
     let others: Vec<NodeId> = roster.others.iter().map(|peer| peer.id).collect();
     let memory = Buffers::new(
-        vec![0; LOG_BYTES].into_boxed_slice(),
-        vec![Slot::ZERO; LOG_SLOTS].into_boxed_slice(),
+        vec![0; limits.log_bytes].into_boxed_slice(),
+        vec![Slot::ZERO; limits.log_entries].into_boxed_slice(),
     );
     let raft = Raft::new(&options, &others, memory, random()?, FastChecksum);
     let raft = raft.map_err(|error| io::Error::other(error.to_string()))?;
@@ -91,8 +98,6 @@ const CLUSTER: ClusterId = ClusterId(u64::from_le_bytes(*b"coracle\0"));
 
 const SESSIONS: usize = 1024;
 const PENDING: usize = 256;
-const LOG_BYTES: usize = 16 << 20;
-const LOG_SLOTS: usize = 1 << 19;
 const STORE_BYTES: usize = 64 << 20;
 const STORE_KEYS: usize = 1 << 16;
 /// Every key and value, and every session with the largest response.

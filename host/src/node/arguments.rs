@@ -11,6 +11,7 @@ use crate::cli::MAX_NODES;
 use crate::commands;
 use crate::config::Config;
 use crate::faults::FaultArguments;
+use crate::limits::LimitArguments;
 use crate::roster::Roster;
 use crate::timing::TimingArguments;
 
@@ -65,6 +66,9 @@ pub struct NodeArguments {
     /// How fast it is.
     #[command(flatten)]
     timing: TimingArguments,
+    /// What it may hold and send.
+    #[command(flatten)]
+    pub limits: LimitArguments,
     /// What a test bench makes of it.
     #[command(flatten)]
     pub faults: Box<FaultArguments>,
