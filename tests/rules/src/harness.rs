@@ -5,24 +5,29 @@ mod bench;
 pub mod desk;
 mod disk;
 mod driver;
+mod forged;
 mod message;
 mod network;
 mod random;
 mod room;
 mod run;
 mod sent;
+mod shelf;
 
 pub use bench::Bench;
 pub use disk::{Disk, Persisting};
 pub use driver::Driver;
+pub use forged::Forged;
 pub use message::{
-    append, at, granted, heartbeat, matched, mismatch, pre_granted, pre_vote, refused, vote,
+    append, at, chunk_refused, chunk_taken, granted, handover_vote, heartbeat, matched, mismatch,
+    pre_granted, pre_vote, refused, timeout_now, vote,
 };
 pub use network::Network;
 pub use random::Random;
 pub use room::{Large, Room, Small};
 pub use run::{Run, command, configuration, entries, terms};
 pub use sent::Sent;
+pub use shelf::{SNAPSHOT_BYTES, Shelf, summary, write_state};
 
 use coracle::Member;
 use coracle::{ClusterId, Incarnation, MemberId, NodeId, Options, Ticks, Timing};

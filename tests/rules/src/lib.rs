@@ -20,6 +20,7 @@ pub mod reads;
 pub mod replication;
 pub mod scripts;
 pub mod sessions;
+pub mod snapshots;
 pub mod time;
 pub mod vectors;
 pub mod votes;

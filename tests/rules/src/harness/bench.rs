@@ -6,9 +6,7 @@ use core::ops::{Deref, DerefMut};
 use coracle::Checksum;
 use coracle::message::Message;
 use coracle::wire::{self, Header, Introduction, Route};
-use coracle::{
-    EntryId, Epoch, HardState, Index, MemberId, Memory, NodeId, Raft, Saved, Term, Ticks,
-};
+use coracle::{EntryId, Epoch, HardState, Index, MemberId, Memory, NodeId, Raft, Term, Ticks};
 use coracle::{Member, Members};
 
 use super::driver::{Driver, Node};
@@ -146,7 +144,10 @@ impl Bench {
     pub fn restart(&mut self) {
         let disk = self.disk.clone();
         let id = self.raft.member().id;
-        self.driver = Driver::new(recovered(Small::fresh(), id, &self.voters, &disk), disk);
+        let shelf = self.shelf.clone();
+        let recovered = recovered(Small::fresh(), id, &self.voters, &disk);
+        self.driver = Driver::new(recovered, disk);
+        self.shelf = shelf;
     }
 }
 
@@ -206,6 +207,13 @@ impl<M: Memory> Bench<M> {
         number
     }
 
+    /// The node gets a message from this life of a node, in its epoch; whether it is taken.
+    pub fn hears_member(&mut self, from: MemberId, message: Message<'_>) -> bool {
+        let number = self.next_number(from.id);
+        let route = Route::Full(Introduction { from, ..self.introduction(from.id) });
+        self.hears_route(Header { number, route }, message)
+    }
+
     /// The node gets a message with this number; whether it is taken.
     pub fn hears_number(&mut self, from: NodeId, number: u64, message: Message<'_>) -> bool {
         let route = Route::Full(self.introduction(from));
@@ -237,7 +245,7 @@ impl<M: Memory> Bench<M> {
 
     /// The node gets these bytes; whether they are taken.
     pub fn hears_bytes(&mut self, datagram: &[u8]) -> bool {
-        self.driver.raft.receive(datagram).is_ok()
+        self.driver.receive(datagram).is_ok()
     }
 
     /// The number of the next datagram of a peer.
@@ -383,13 +391,7 @@ fn epoch(voters: &[Member]) -> Epoch {
 /// A node that starts from what a medium holds.
 #[inline(never)]
 fn recovered<M: Memory>(memory: M, id: NodeId, voters: &[Member], disk: &Disk) -> Node<M> {
-    let saved = Saved {
-        hard: disk.hard,
-        applied: Index::ZERO,
-        base: EntryId::default(),
-        configuration: Index::ZERO,
-        members: None,
-    };
+    let saved = disk.saved();
     let options = options(id);
     let ids = voters.iter().map(|voter| voter.member.id).filter(|other| *other != id);
     let others: heapless::Vec<NodeId, MEMBERS> = ids.collect();

@@ -1,11 +1,13 @@
 //! One node with its medium, its applied commands and its reads, driven as an embedder drives it.
 
 use coracle::{
-    Checksum, EntryId, HardState, Head, Index, Memory, NodeId, Output, Raft, ReadId, Reads,
-    Receipt, SnapshotName, Ticks, Violation, Write,
+    Checksum, Dropped, EntryId, HardState, Head, Index, Memory, NodeId, Output, Raft, ReadId,
+    Reads, Receipt, Received, Ticks, Violation, Write,
 };
 
-use super::{DATAGRAM, Disk, MEMBERS, Persisting, Random, Sent, Small};
+use super::disk::Stored;
+use super::run::configuration;
+use super::{DATAGRAM, Disk, MEMBERS, Persisting, Random, Sent, Shelf, Small};
 
 /// The node under test.
 pub type Node<M> = Raft<M, Random, Checksum, MEMBERS>;
@@ -33,15 +35,11 @@ pub struct Driver<M = Small> {
     pub violation: Option<Violation>,
     /// How many datagrams it has sent.
     pub sent_count: u64,
-    /// The snapshot that its medium keeps, and the one that it gathers.
-    pub kept: heapless::Vec<u8, SNAPSHOT_BYTES>,
-    pub staged: [u8; SNAPSHOT_BYTES],
-    /// The last snapshot that took the place of its state.
-    pub installed: Option<SnapshotName>,
+    /// Its medium's snapshots.
+    pub shelf: Shelf,
+    /// Whether it takes snapshots and drops the log's front by itself, when it is time.
+    pub is_compacting: bool,
 }
-
-/// Room for a snapshot.
-const SNAPSHOT_BYTES: usize = 600;
 
 /// A write under way.
 #[derive(Clone)]
@@ -69,10 +67,59 @@ impl<M: Memory> Driver<M> {
             reads: heapless::Vec::new(),
             violation: None,
             sent_count: 0,
-            kept: heapless::Vec::new(),
-            staged: [0; SNAPSHOT_BYTES],
-            installed: None,
+            shelf: Shelf::default(),
+            is_compacting: false,
         }
+    }
+
+    /// The node gets a datagram; a piece of a snapshot goes to its medium.
+    ///
+    /// # Errors
+    /// The node's own.
+    pub fn receive(&mut self, datagram: &[u8]) -> Result<(), Dropped> {
+        if let Received::Piece(piece) = self.raft.receive(datagram)? {
+            let is_kept = self.shelf.stage(&piece);
+            self.raft.on_piece(&piece, is_kept);
+        }
+        Ok(())
+    }
+
+    /// The medium keeps a snapshot of what is applied, if it has room; whether it has.
+    pub fn save(&mut self) -> bool {
+        let Some(last) = self.raft.applied_entry() else { return false };
+        let raft = &self.raft;
+        let state = [self.applied_count, self.applied_digest];
+        let saved = self.shelf.save(|mut sink| raft.write_snapshot_head(&mut sink), state);
+        let Some(summary) = saved else {
+            self.raft.snapshot_refused();
+            return false;
+        };
+        let counting = self.raft.applied_configuration();
+        let members = configuration(&counting.members);
+        self.disk.keep(Stored { last, configuration: counting.index, members }, false);
+        self.raft.snapshot_saved(last, summary);
+        true
+    }
+
+    /// The medium keeps a snapshot, and the log drops what it covers.
+    pub fn compact(&mut self) {
+        assert!(self.save(), "there is room for a snapshot");
+        let applied = self.raft.applied();
+        assert_eq!(self.raft.compact(applied), applied);
+    }
+
+    fn make_room(&mut self) {
+        if !self.raft.needs_compaction() && !self.raft.wants_snapshot() {
+            return;
+        }
+        if self.raft.may_save_snapshot() {
+            let base = self.raft.base_behind_snapshot();
+            if self.save() {
+                self.raft.compact(base);
+                return;
+            }
+        }
+        self.raft.compact(self.raft.compactable());
     }
 
     /// Polls until nothing is left, and gives what was sent.
@@ -88,7 +135,13 @@ impl<M: Memory> Driver<M> {
     pub fn drive_into(&mut self, send: &mut dyn FnMut(NodeId, &[u8])) {
         for _output in 0..MOST_OUTPUTS {
             if !self.poll_into(send) {
-                return;
+                if !self.is_compacting {
+                    return;
+                }
+                self.make_room();
+                if !self.poll_into(send) {
+                    return;
+                }
             }
         }
         panic!("poll has always something left");
@@ -138,14 +191,25 @@ impl<M: Memory> Driver<M> {
                 self.reads.push(reads).expect("more reads end than a test looks at");
             }
             Some(Output::Install(install)) => {
-                let head = Head::read(&mut &self.staged[..]).expect("a snapshot has a head");
-                self.installed = Some(install.name());
+                let name = install.name();
+                let (epoch, staged) = (install.epoch(), self.shelf.read_staged(name));
+                let is_it = |head: &Head<MEMBERS>| head.last == name.last && head.epoch == epoch;
+                let Some((head, state)) = staged.filter(|(head, _)| is_it(head)) else {
+                    install.damaged();
+                    return true;
+                };
+                self.shelf.install(name);
+                [self.applied_count, self.applied_digest] = state;
+                self.writing.clear();
+                let members = configuration(&head.configuration.members);
+                let configuration = head.configuration.index;
+                self.disk.keep(Stored { last: name.last, configuration, members }, true);
                 install.done(head);
             }
             Some(Output::Chunk(chunk)) => {
                 let to = chunk.to();
                 let mut buffer = [0; DATAGRAM];
-                let kept = &self.kept;
+                let kept = &self.shelf.kept;
                 let length = chunk.write(&mut buffer, |offset, into| {
                     let offset = usize::try_from(offset).expect("a small snapshot");
                     into.copy_from_slice(&kept[offset..offset + into.len()]);

@@ -1,6 +1,9 @@
 //! Messages as tests say them.
 
-use coracle::message::{Append, AppendOutcome, AppendReply, Message, VoteReply, VoteRequest};
+use coracle::message::{
+    Append, AppendOutcome, AppendReply, ChunkOutcome, ChunkReply, Message, TimeoutNow, VoteReply,
+    VoteRequest,
+};
 use coracle::{EntryId, Index, Term};
 
 /// The entry of a term at an index.
@@ -67,4 +70,38 @@ pub const fn matched(term: u64, echo: u64, index: u64) -> Message<'static> {
 pub const fn mismatch(term: u64, echo: u64, hint: EntryId) -> Message<'static> {
     let outcome = AppendOutcome::Mismatch(hint);
     Message::AppendReply(AppendReply { term: Term(term), echo, outcome })
+}
+
+/// The chunks before `upto` and those of `taken` are there, says the answer to the chunk with the
+/// number `echo`, of a snapshot that ends at `last`.
+#[must_use]
+pub const fn chunk_taken(
+    term: u64,
+    echo: u64,
+    last: u64,
+    upto: u32,
+    taken: u64,
+) -> Message<'static> {
+    let (term, last) = (Term(term), Index(last));
+    let outcome = ChunkOutcome::Taken { upto, taken };
+    Message::ChunkReply(ChunkReply { term, echo, last, outcome })
+}
+
+/// There is no room for the snapshot that ends at `last`.
+#[must_use]
+pub const fn chunk_refused(term: u64, echo: u64, last: u64) -> Message<'static> {
+    let (term, last) = (Term(term), Index(last));
+    Message::ChunkReply(ChunkReply { term, echo, last, outcome: ChunkOutcome::TooLarge })
+}
+
+/// A leader's order to stand.
+#[must_use]
+pub const fn timeout_now(term: u64) -> Message<'static> {
+    Message::TimeoutNow(TimeoutNow { term: Term(term) })
+}
+
+/// `RequestVote` of a candidate that the leader told to stand.
+#[must_use]
+pub const fn handover_vote(term: u64, last: EntryId) -> Message<'static> {
+    Message::Vote(VoteRequest { term: Term(term), last, is_handover: true })
 }

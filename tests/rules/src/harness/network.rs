@@ -199,7 +199,7 @@ impl<const N: usize, const KEPT: usize> Network<N, KEPT> {
         }
         if self.runs[packet.to] && !self.cut[packet.from][packet.to] {
             // What is dropped there is the receiver's affair.
-            let _dropped = self.nodes[packet.to].raft.receive(&packet.bytes);
+            let _dropped = self.nodes[packet.to].receive(&packet.bytes);
             self.drive(packet.to);
         }
     }

@@ -1,8 +1,7 @@
 //! Entries in their one encoding, written and read here a second time, so that a change of the
 //! encoding in the core cannot go unnoticed.
 
-use coracle::EntryKind;
-use coracle::Member;
+use coracle::{EntryKind, Member, Part};
 
 /// The bytes that a run of a test may have.
 const RUN_BYTES: usize = 448;
@@ -72,8 +71,16 @@ pub fn configuration(members: &[Member]) -> heapless::Vec<u8, 96> {
         let incarnation = voter.member.incarnation.0.to_le_bytes();
         bytes.extend_from_slice(&incarnation).expect("five members fit");
         bytes.extend_from_slice(&voter.datagram.to_le_bytes()).expect("five members fit");
-        // A voter, without an address.
-        bytes.extend_from_slice(&[2, 0]).expect("five members fit");
+        let part = match voter.part {
+            Part::Learner => 0,
+            Part::Recruit => 1,
+            Part::Voter => 2,
+            Part::Incoming => 3,
+            Part::Outgoing => 4,
+            Part::Demoted => 5,
+        };
+        // Nobody here has an address.
+        bytes.extend_from_slice(&[part, 0]).expect("five members fit");
     }
     bytes
 }

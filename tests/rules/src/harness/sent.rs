@@ -4,8 +4,8 @@ use coracle::Checksum;
 use coracle::Members;
 use coracle::NodeId;
 use coracle::message::{
-    Append, AppendReply, BootReply, Hello, HelloReply, Message, ReadReply, ReadRequest, VoteReply,
-    VoteRequest,
+    Append, AppendReply, BootReply, Chunk, ChunkReply, Hello, HelloReply, Message, ReadReply,
+    ReadRequest, TimeoutNow, VoteReply, VoteRequest,
 };
 use coracle::wire::{self, Header};
 
@@ -114,6 +114,14 @@ impl Sent {
         })
     }
 
+    /// The chunks to one node, each with its datagram's number.
+    pub fn chunks_to(&self, to: NodeId) -> impl Iterator<Item = (u64, Chunk<'_>)> {
+        self.messages_to(to).filter_map(|(number, message)| match message {
+            Message::Chunk(chunk) => Some((number, chunk)),
+            _ => None,
+        })
+    }
+
     /// The number of the latest append to a node.
     #[must_use]
     pub fn append_number_to(&self, to: NodeId) -> Option<u64> {
@@ -154,5 +162,7 @@ impl Sent {
         append_reply_to: AppendReply -> AppendReply;
         read_request_to: ReadRequest -> ReadRequest;
         read_reply_to: ReadReply -> ReadReply;
+        chunk_reply_to: ChunkReply -> ChunkReply;
+        timeout_now_to: TimeoutNow -> TimeoutNow;
     }
 }
