@@ -187,7 +187,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// The link of who speaks. A candidate or a leader of our epoch need not be one that our log
-    /// names yet: the configuration that made it one may be among what we lack.
+    /// names yet: the configuration that made it one may be among what we lack. A blank node waits
+    /// for those that it was started with: a pre-vote, which leaves it blank, adds nobody to them.
     fn introduced(&mut self, introduction: &Introduction, kind: Kind) -> Result<usize, Dropped> {
         let from = introduction.from;
         if let Some(peer) = self.links.iter().position(|link| link.is(from)) {
@@ -196,8 +197,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let named = self.links.iter().position(|link| link.id == from.id);
         let is_free = |peer: usize| self.links.get(peer).is_some_and(|link| !link.is_named);
         let is_candidate = matches!(kind, Kind::Append | Kind::PreVote | Kind::Vote);
-        let is_in_epoch = introduction.epoch.0 != 0
-            && (introduction.epoch == self.hard.epoch || matches!(self.role, Role::Blank(_)));
+        let may_enter = matches!(self.role, Role::Blank(_))
+            && (self.options.is_joining || kind != Kind::PreVote);
+        let is_in_epoch =
+            introduction.epoch.0 != 0 && (introduction.epoch == self.hard.epoch || may_enter);
         match named {
             Some(peer) if is_free(peer) => Ok(peer),
             Some(_) | None if is_candidate && is_in_epoch => {
