@@ -131,6 +131,12 @@ impl Link {
         }
     }
 
+    /// Which life of which node it is, as far as that is known.
+    #[inline]
+    pub(crate) const fn member(&self) -> MemberId {
+        MemberId { id: self.id, incarnation: self.incarnation }
+    }
+
     /// Whether it is this life of this node.
     #[inline]
     pub(crate) fn is(&self, member: MemberId) -> bool {

@@ -9,7 +9,7 @@ use crate::log::{Entry, Memory};
 use crate::seal::Seal;
 use crate::snapshot::SnapshotName;
 use crate::status::{Counters, PeerStatus, ProgressStatus, RoleName, Status, count};
-use crate::types::{ClusterId, EntryId, HardState, Index, MemberId, Term};
+use crate::types::{ClusterId, EntryId, HardState, Index, Term};
 
 impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// How the node is.
@@ -43,23 +43,31 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// How the node sees the others, by ascending id.
     pub fn peers(&self) -> impl Iterator<Item = PeerStatus> + '_ {
-        self.links.iter().enumerate().map(|(peer, link)| {
-            let (has_answered, progress) = match &self.role {
-                Role::Blank(formation) => (formation.answered.contains(peer), None),
-                Role::Leader(leader) => (link.inside, leader.progress.get(peer)),
-                Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {
-                    (link.inside, None)
-                }
-            };
-            let progress = progress.map(|progress| ProgressStatus {
-                matched: progress.matched,
-                next: progress.next,
-                round_trip: progress.timer.round_trip(),
-                silent_for: self.now.since(progress.heard_at),
-            });
-            let member = MemberId { id: link.id, incarnation: link.incarnation };
-            PeerStatus { member, has_answered, progress }
+        // Links stand in the order in which they came.
+        let mut told = None;
+        core::iter::from_fn(move || {
+            let links = self.links.iter().enumerate();
+            let members = links.map(|(peer, link)| (link.member(), peer));
+            let next = members.filter(|next| told.is_none_or(|told| *next > told)).min()?;
+            told = Some(next);
+            self.peer(next.1)
         })
+    }
+
+    fn peer(&self, peer: usize) -> Option<PeerStatus> {
+        let link = self.links.get(peer)?;
+        let (has_answered, progress) = match &self.role {
+            Role::Blank(formation) => (formation.answered.contains(peer), None),
+            Role::Leader(leader) => (link.inside, leader.progress.get(peer)),
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => (link.inside, None),
+        };
+        let progress = progress.map(|progress| ProgressStatus {
+            matched: progress.matched,
+            next: progress.next,
+            round_trip: progress.timer.round_trip(),
+            silent_for: self.now.since(progress.heard_at),
+        });
+        Some(PeerStatus { member: link.member(), has_answered, progress })
     }
 
     /// What the node has counted.
