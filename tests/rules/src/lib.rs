@@ -15,6 +15,7 @@ pub mod hostile;
 pub mod joining;
 pub mod leadership;
 pub mod limits;
+pub mod membership;
 pub mod persistence;
 pub mod reads;
 pub mod replication;

@@ -177,6 +177,24 @@ macro_rules! for_each_rule {
                 different_states_have_different_fingerprints,
                 the_datagrams_on_a_link_are_numbered_from_one,
             ];
+            membership: [
+                an_election_in_a_joint_configuration_needs_both_majorities,
+                a_commit_in_a_joint_configuration_needs_both_majorities,
+                a_read_in_a_joint_configuration_needs_both_majorities,
+                a_leader_of_a_joint_configuration_needs_both_majorities,
+                two_configurations_are_rolled_back_at_once,
+                the_configuration_before_a_truncated_one_counts_again,
+                learners_count_for_nothing,
+                a_learner_never_campaigns,
+                a_learner_that_does_not_know_of_its_vote_votes,
+                a_voter_votes_for_a_candidate_that_it_does_not_know,
+                no_number_of_strangers_pushes_a_member_out,
+                a_stranger_does_not_keep_blank_nodes_from_forming,
+                two_lives_of_one_id_count_each_for_itself,
+                a_vote_for_one_of_two_lives_is_none_for_the_other,
+                a_node_without_room_for_the_members_never_leads,
+                the_others_are_told_by_ascending_id,
+            ];
             persistence: [
                 a_write_that_is_forgotten_is_offered_again,
                 a_datagram_that_is_forgotten_is_offered_again,
