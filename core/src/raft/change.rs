@@ -184,7 +184,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 Ok(())
             }
             Change::Demote(id) => {
-                let found = members.iter_mut().find(|member| member.member.id == id);
+                // Of two lives of one id the one that votes is meant.
+                let of_id = |member: &&mut Member| member.member.id == id;
+                let has_vote = |member: &&mut Member| of_id(member) && member.part == Part::Voter;
+                let found = match members.iter_mut().find(has_vote) {
+                    Some(voter) => Some(voter),
+                    None => members.iter_mut().find(of_id),
+                };
                 let member = found.ok_or(ChangeError::UnknownMember)?;
                 match member.part {
                     Part::Voter => member.part = Part::Demoted,

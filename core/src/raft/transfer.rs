@@ -4,6 +4,7 @@
 use rand_core::Rng;
 
 use super::Raft;
+use super::link::Link;
 use super::role::Role;
 use super::snapshot::CatchUp;
 use crate::log::Memory;
@@ -61,12 +62,14 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let peer = match to {
             None => self.best_successor().ok_or(TransferError::Unreachable)?,
             Some(id) => {
-                let mut links = self.links.iter().enumerate();
-                let found = links.find(|(_, link)| link.id == id && link.is_named);
-                let (peer, _) = found.ok_or(TransferError::UnknownMember)?;
-                if !self.quorums.new.peers.contains(peer) {
-                    return Err(TransferError::NotAVoter);
+                let links = self.links.iter().enumerate();
+                let mut named = links.filter(|(_, link)| link.id == id && link.is_named);
+                let is_voter = |(peer, _): &(usize, &Link)| self.quorums.new.peers.contains(*peer);
+                if named.clone().next().is_none() {
+                    return Err(TransferError::UnknownMember);
                 }
+                // Of two lives of one id the one that votes is meant.
+                let (peer, _) = named.find(is_voter).ok_or(TransferError::NotAVoter)?;
                 if !self.can_succeed(peer) {
                     return Err(TransferError::Unreachable);
                 }
