@@ -20,7 +20,7 @@ pub(crate) struct Link {
     pub(crate) incarnation: Incarnation,
     /// Whether the configuration names that life.
     pub(crate) is_named: bool,
-    /// Until when it is told of the configuration without it. `NEVER` while it has an old vote.
+    /// Until when it is told of the configuration without it. `NEVER` while it is named.
     pub(crate) leaves_at: Ticks,
     /// Whether it has spoken from inside the epoch, so that it knows our tag.
     pub(crate) inside: bool,

@@ -9,7 +9,7 @@ use super::Raft;
 use super::link::{Link, PeerSet};
 use super::progress::Progress;
 use super::role::Role;
-use crate::configuration::{Configuration, Members, Part};
+use crate::configuration::{Configuration, Members};
 use crate::log::{EntryKind, Memory};
 use crate::seal::Seal;
 use crate::types::{Index, MemberId, Ticks};
@@ -153,14 +153,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 link.is_named = true;
                 link.datagram = member.datagram;
                 link.address = member.address;
-                link.leaves_at = match member.part {
-                    Part::Outgoing => Ticks::NEVER,
-                    Part::Learner
-                    | Part::Recruit
-                    | Part::Voter
-                    | Part::Incoming
-                    | Part::Demoted => Ticks(0),
-                };
+                link.leaves_at = Ticks::NEVER;
             }
             named.insert(peer);
             if new {
@@ -193,7 +186,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         leaving
     }
 
-    /// Those who have lost their place long enough ago are told nothing any more.
+    /// Those who have lost their place long enough ago are told nothing any more, and nothing is
+    /// waited for.
     pub(super) fn let_go(&mut self) {
         for (peer, link) in self.links.iter().enumerate() {
             if !link.is_named && link.leaves_at <= self.now {
