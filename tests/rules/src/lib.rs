@@ -9,6 +9,7 @@ pub mod harness;
 
 pub mod appends;
 pub mod candidacy;
+pub mod changes;
 pub mod commit;
 pub mod formation;
 pub mod hostile;

@@ -60,6 +60,27 @@ macro_rules! for_each_rule {
                 a_new_leader_believes_nothing_of_its_followers,
                 a_range_of_two_ticks_still_elects,
             ];
+            changes: [
+                a_change_of_voters_goes_through_a_joint_configuration,
+                a_change_of_learners_needs_no_joint_configuration,
+                all_voters_may_change_at_once,
+                a_recruit_is_promoted_when_it_has_the_log,
+                a_recruit_that_lags_is_not_promoted,
+                one_change_at_a_time,
+                a_change_that_cannot_be_is_refused,
+                the_last_voter_stays,
+                members_beyond_the_capacity_are_refused,
+                only_a_ready_leader_changes_members,
+                a_removed_leader_commits_hands_over_and_steps_down,
+                a_removed_voter_is_told,
+                a_removed_learner_is_told,
+                a_leader_forgets_who_was_removed_while_it_was_down,
+                a_removed_node_disturbs_nobody,
+                another_life_of_a_voter_takes_its_place,
+                a_voter_is_meant_rather_than_its_successor,
+                a_cluster_that_stores_nothing_keeps_its_voters,
+                an_operator_is_told_when_a_change_is_done,
+            ];
             commit: [
                 an_entry_is_committed_once_a_majority_has_it,
                 an_entry_commits_all_before_it,
