@@ -181,12 +181,18 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     #[inline]
     #[must_use]
     pub fn needs_compaction(&self) -> bool {
-        let is_half_full = self.log.free_bytes() < self.log.capacity_bytes() / 2
-            || self.log.free_entries() < self.log.slot_count() / 2;
+        let is_half_full = self.has_less_room_than(4);
         if !is_half_full && !self.log.is_pressed() {
             return false;
         }
         self.has_enough_to_drop() || self.may_save_snapshot()
+    }
+
+    /// Whether fewer eighths than these of the log's bytes or slots are free.
+    #[inline]
+    fn has_less_room_than(&self, eighths: usize) -> bool {
+        self.log.free_bytes() < self.log.capacity_bytes() / 8 * eighths
+            || self.log.free_entries() < self.log.slot_count() / 8 * eighths
     }
 
     /// Whether dropping what every member holds is worth it: a quarter of the entries, or anything
@@ -198,7 +204,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Whether a snapshot of what is applied may be taken, and would help: it is durable, it makes
     /// room or somebody waits for it, and there was room for the last one. While one is being sent
-    /// none takes its place, unless the log is nearly full.
+    /// none takes its place until the log is nearly full.
     #[must_use]
     pub fn may_save_snapshot(&self) -> bool {
         let is_useful = self.wants_snapshot() || self.is_worth_it(self.base_behind_snapshot());
@@ -243,11 +249,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         heard.map(|(_, progress)| progress.matched).min()
     }
 
-    /// Whether the log has room for little more than what leaders begin with.
+    /// Whether an entry has found no room, or less than three eighths of the log are free: commands
+    /// have all but a quarter of the slots.
     fn is_nearly_full(&self) -> bool {
-        self.log.is_pressed()
-            || self.log.free_bytes() < self.log.capacity_bytes() / 4
-            || self.log.free_entries() < self.log.slot_count() / 8 * 3
+        self.log.is_pressed() || self.has_less_room_than(3)
     }
 
     #[inline]

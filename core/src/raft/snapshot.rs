@@ -97,11 +97,16 @@ impl Transfer {
     }
 
     fn on_sent(&mut self, chunk: u32) {
-        if chunk >= self.next {
-            self.next = chunk.saturating_add(1);
-        } else {
-            self.again = chunk.saturating_add(1);
+        let behind = chunk.saturating_add(1);
+        if (self.again..self.again_end).contains(&chunk) {
+            self.again = behind;
         }
+        self.next = self.next.max(behind);
+    }
+
+    /// Whether all that left was taken and more is to leave: then there is nothing to wait for.
+    const fn is_idle(&self) -> bool {
+        self.from == self.next && self.next < self.count
     }
 
     /// Takes an answer to datagram `echo`; `sent` is the number of the last one that left. True if
@@ -191,11 +196,15 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             && self.applied_entry().is_some()
     }
 
-    /// Whether a snapshot is on its way to some follower: a new one would make it begin anew.
+    /// Whether a snapshot is on its way to some follower that was heard lately: a new one would make
+    /// it begin anew.
     #[must_use]
     pub fn is_sending_snapshot(&self) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
-        leader.progress.iter().any(|progress| matches!(progress.catch_up, CatchUp::Sending(_)))
+        let since = self.now.since(self.options.timing.election_min);
+        leader.progress.iter().any(|progress| {
+            matches!(progress.catch_up, CatchUp::Sending(_)) && progress.heard_at >= since
+        })
     }
 
     /// The medium keeps a snapshot of the entries up to `last`, which was the last one applied.
@@ -384,7 +393,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 let window = u32::try_from(window).unwrap_or(u32::MAX).clamp(1, CHUNK_WINDOW);
                 let is_news = transfer.on_reply(reply.echo, upto, taken, link.number, window);
                 // Until the follower says that it has installed the snapshot it is asked.
-                if is_news {
+                if transfer.is_idle() {
+                    progress.timer.settle();
+                } else if is_news {
                     progress.timer.restart(now, retransmit_min, heartbeat);
                     let at = progress.timer.at();
                     self.wake = self.wake.min(at);

@@ -1,6 +1,7 @@
 //! What the rules are checked with: one node among forged peers, or a few nodes on a small network.
 //! Nothing here allocates; a datagram is at most [`DATAGRAM`] bytes, and nearly every log has 640.
 
+pub mod behind;
 mod bench;
 pub mod desk;
 mod disk;

@@ -305,6 +305,20 @@ macro_rules! for_each_rule {
                 figure_8_d_the_entry_may_still_be_overwritten,
                 figure_8_e_an_entry_of_the_own_term_commits_all_before_it,
             ];
+            sending: [
+                a_follower_that_lacks_what_is_dropped_is_sent_the_snapshot,
+                the_first_chunk_goes_alone,
+                chunks_on_their_way_keep_to_the_window,
+                a_lost_chunk_is_sent_again_alone,
+                after_a_silence_one_chunk_is_tried_at_a_time,
+                a_chunk_that_was_held_back_is_sent_once,
+                so_many_chunks_leave_between_two_heartbeats,
+                appends_leave_before_chunks,
+                entries_follow_the_snapshot,
+                the_last_chunk_is_repeated_until_it_is_answered,
+                who_has_lost_its_chunks_begins_anew,
+                late_answers_to_chunks_change_nothing,
+            ];
             sessions: [
                 a_retried_command_takes_effect_once,
                 a_command_that_is_sent_again_while_it_waits_is_one_entry,
@@ -360,6 +374,16 @@ macro_rules! for_each_rule {
                 a_snapshot_of_another_epoch_is_not_installed,
                 a_blank_node_takes_no_chunk,
                 impossible_chunks_harm_nobody,
+            ];
+            stragglers: [
+                commits_and_heartbeats_go_on_during_a_transfer,
+                a_new_snapshot_begins_a_new_transfer,
+                a_follower_without_room_is_counted_and_asked_again,
+                a_leader_without_room_for_a_snapshot_keeps_its_log,
+                a_follower_that_is_down_does_not_fill_the_log,
+                a_new_leader_sends_its_own_snapshot,
+                a_deposed_leader_sends_no_chunk,
+                who_was_away_is_brought_back_by_a_snapshot,
             ];
             time: [
                 several_heartbeats_in_one_span_are_one,

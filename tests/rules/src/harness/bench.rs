@@ -6,7 +6,9 @@ use core::ops::{Deref, DerefMut};
 use coracle::Checksum;
 use coracle::message::Message;
 use coracle::wire::{self, Header, Introduction, Route};
-use coracle::{EntryId, Epoch, HardState, Index, MemberId, Memory, NodeId, Raft, Term, Ticks};
+use coracle::{
+    EntryId, Epoch, HardState, Index, MemberId, Memory, NodeId, Options, Raft, Term, Ticks,
+};
 use coracle::{Member, Members};
 
 use super::driver::{Driver, Node};
@@ -147,7 +149,7 @@ impl Bench {
         let disk = self.disk.clone();
         let id = self.raft.member().id;
         let shelf = self.shelf.clone();
-        let recovered = recovered(Small::fresh(), id, &self.voters, &disk);
+        let recovered = recovered(Small::fresh(), &options(id), &self.voters, &disk);
         self.driver = Driver::new(recovered, disk);
         self.shelf = shelf;
     }
@@ -164,13 +166,26 @@ impl<M: Memory> Bench<M> {
         vote: Option<NodeId>,
         terms: &[u64],
     ) -> Self {
+        Self::tuned(&options(TWO), memory, voters, (term, vote), terms)
+    }
+
+    /// The same with options of its own.
+    #[must_use]
+    #[inline(never)]
+    pub fn tuned(
+        options: &Options,
+        memory: M,
+        voters: heapless::Vec<Member, MEMBERS>,
+        (term, vote): (u64, Option<NodeId>),
+        terms: &[u64],
+    ) -> Self {
         let epoch = epoch(&voters);
         let vote = vote.map(member);
         let incarnation = member(TWO).incarnation;
         let hard = HardState { incarnation, epoch, term: Term(term), vote };
         let mut disk = Disk { hard, ..Disk::default() };
         disk.put(Some(hard), Index(1), Run::of(&voters, 1, terms).bytes(), &[]);
-        let driver = Driver::new(recovered(memory, TWO, &voters, &disk), disk);
+        let driver = Driver::new(recovered(memory, options, &voters, &disk), disk);
         Self { driver, voters, epoch, numbers: [0; 8], strangers: 0 }
     }
 
@@ -392,10 +407,9 @@ fn epoch(voters: &[Member]) -> Epoch {
 
 /// A node that starts from what a medium holds.
 #[inline(never)]
-fn recovered<M: Memory>(memory: M, id: NodeId, voters: &[Member], disk: &Disk) -> Node<M> {
+fn recovered<M: Memory>(memory: M, options: &Options, voters: &[Member], disk: &Disk) -> Node<M> {
     let saved = disk.saved();
-    let options = options(id);
-    let ids = voters.iter().map(|voter| voter.member.id).filter(|other| *other != id);
+    let ids = voters.iter().map(|voter| voter.member.id).filter(|other| *other != options.id);
     let mut others = heapless::Vec::<NodeId, MEMBERS>::new();
     for id in ids {
         // Two lives of one id are one node to its operator.
@@ -404,7 +418,7 @@ fn recovered<M: Memory>(memory: M, id: NodeId, voters: &[Member], disk: &Disk) -
         }
     }
     let random = Random::new(7);
-    let mut raft = Raft::recover(&options, &others, memory, random, Checksum, &saved)
+    let mut raft = Raft::recover(options, &others, memory, random, Checksum, &saved)
         .expect("what was saved is sound");
     if !disk.log.is_empty() {
         raft.recover_run(&disk.log).expect("the entries are sound");
