@@ -389,7 +389,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         match reply.outcome {
             ChunkOutcome::Taken { upto, taken } => {
-                let window = window / usize::from(transfer.chunk_bytes);
+                let window = window.checked_div(usize::from(transfer.chunk_bytes)).unwrap_or(1);
                 let window = u32::try_from(window).unwrap_or(u32::MAX).clamp(1, CHUNK_WINDOW);
                 let is_news = transfer.on_reply(reply.echo, upto, taken, link.number, window);
                 // Until the follower says that it has installed the snapshot it is asked.

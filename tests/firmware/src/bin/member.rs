@@ -37,7 +37,7 @@ fn main() -> ! {
 
 fn address(to: Destination<Address>) -> Address {
     match to {
-        Destination::Peer(id) => id.0.to_le_bytes()[0],
+        Destination::Peer(id, _) => id.0.to_le_bytes()[0],
         Destination::Client(address) => address,
     }
 }

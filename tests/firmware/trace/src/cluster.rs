@@ -173,6 +173,7 @@ impl Cluster {
                     hash.add_number(u64::from(response == Response::Done));
                 }
                 Event::Reads(reads) => hash.add_number(u64::from(reads.is_ready)),
+                Event::Restored { last } => hash.add_number(last.index.0),
             }
         }
     }

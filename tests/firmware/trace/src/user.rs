@@ -94,6 +94,8 @@ impl User {
                         hash.add(answer);
                     }
                     Outcome::Status(_)
+                    | Outcome::Peers { .. }
+                    | Outcome::Admin(_)
                     | Outcome::Refused { .. }
                     | Outcome::SessionExpired
                     | Outcome::AnswerTooLong { .. } => panic!("nothing here is refused"),
