@@ -15,6 +15,7 @@ pub mod formation;
 pub mod hostile;
 pub mod joining;
 pub mod leadership;
+pub mod lease;
 pub mod limits;
 pub mod membership;
 pub mod persistence;

@@ -177,6 +177,20 @@ macro_rules! for_each_rule {
                 the_hub_of_a_star_of_five_is_elected,
                 a_leader_that_hears_nobody_releases_who_hears_it,
             ];
+            lease: [
+                a_read_under_a_lease_needs_no_round,
+                a_followers_read_under_a_lease_is_answered_at_once,
+                without_a_lease_every_read_asks_a_quorum,
+                a_lease_is_shortened_by_the_drift_of_clocks,
+                a_lease_is_renewed_while_a_quorum_answers,
+                a_late_answer_gives_no_longer_lease,
+                a_transfer_ends_the_lease_for_good,
+                a_paused_process_wakes_up_without_a_lease,
+                a_new_leader_has_no_lease,
+                a_restarted_voter_waits_where_there_are_leases,
+                a_voter_stays_loyal_when_its_term_rises,
+                a_drift_that_leaves_no_lease_is_refused,
+            ];
             limits: [
                 a_full_log_refuses_commands,
                 a_full_log_serves_again_when_there_is_room,
