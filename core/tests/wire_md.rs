@@ -553,7 +553,9 @@ fn compare_members(members: Members<'_>, mut rest: &[u8]) {
 /// What is within some answers is the library's own, in its one encoding.
 fn check_payload(answer: Answer<'_>) {
     if let Answer::Status(status) = answer {
-        assert!(Status::decode(status).is_some(), "{status:?}");
+        let status = Status::decode(status).expect("a status");
+        let row = format!("| {} × `varint` | the counters", status.counters.iter().count());
+        assert!(WIRE_MD.contains(&row), "the page does not say: {row}");
     }
     if let Answer::Peers { peers, total, .. } = answer {
         let page = PeerPage::parse(peers).expect("a page");

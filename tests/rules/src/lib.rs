@@ -12,6 +12,7 @@ pub mod candidacy;
 pub mod changes;
 pub mod commit;
 pub mod formation;
+pub mod handover;
 pub mod hostile;
 pub mod joining;
 pub mod leadership;

@@ -125,6 +125,19 @@ macro_rules! for_each_rule {
                 blank_nodes_form_one_epoch_through_loss,
                 two_of_three_never_form,
             ];
+            handover: [
+                a_target_is_checked_first,
+                a_target_has_the_whole_log_before_it_is_told,
+                proposals_are_refused_meanwhile_and_resume_on_time_out,
+                an_order_to_stand_is_repeated,
+                who_is_told_stands_at_once,
+                a_late_order_to_stand_is_ignored,
+                stickiness_does_not_refuse_who_was_told_to_stand,
+                a_transfer_loses_and_doubles_no_command,
+                a_transfer_to_who_is_gone_is_over_soon,
+                a_lower_priority_waits_longer_and_not_for_ever,
+                the_lowest_priority_leads_when_nobody_else_does,
+            ];
             hostile: [
                 a_datagram_from_itself_is_dropped,
                 a_datagram_of_an_unknown_sender_is_dropped,

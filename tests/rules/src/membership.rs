@@ -3,6 +3,7 @@
 
 use coracle::{
     Change, EntryKind, Epoch, Incarnation, Index, Member, MemberId, NodeId, Part, RoleName, Term,
+    Ticks,
 };
 
 use crate::harness::{
@@ -75,8 +76,8 @@ pub fn a_read_in_a_joint_configuration_needs_both_majorities() {
 pub fn a_leader_of_a_joint_configuration_needs_both_majorities() {
     let stays = |who: &[NodeId]| {
         let mut bench = changing();
-        for _beat in 0..3 * ELECTION_MIN.0 / HEARTBEAT.0 {
-            let sent = bench.beats();
+        for _tick in 0..3 * ELECTION_MIN.0 {
+            let sent = bench.pass(Ticks(1));
             for from in who {
                 answer_beat(&mut bench, &sent, *from);
             }

@@ -162,7 +162,7 @@ pub fn who_was_away_is_brought_back_by_a_snapshot() {
         network.form();
         for node in &mut network.nodes {
             (node.is_compacting, node.disk.is_forgetful) = (true, true);
-            node.shelf.padding = 400;
+            node.shelf.padding = 300;
         }
         let leader = network.leader().expect("it has formed");
         let away = (leader + 1) % 3;

@@ -56,3 +56,20 @@ fn every_rule_is_in_the_list() {
     }
     assert_eq!(count, coracle_rules::RULES.len());
 }
+
+/// The page of pitfalls says which rules watch over each; those rules must exist.
+#[test]
+fn the_page_of_pitfalls_names_rules_that_there_are() {
+    let page = include_str!("../../../docs/pitfalls.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let mut count = 0;
+    for name in rows.flat_map(|row| row.split('`').skip(1).step_by(2)) {
+        let (chapter, rule) = name.split_once("::").unwrap_or((name, ""));
+        let is_named = |(listed, name, _): &(&str, &str, fn())| {
+            *listed == chapter && (rule.is_empty() || *name == rule)
+        };
+        assert!(coracle_rules::RULES.iter().any(is_named), "there is no rule {name}");
+        count += 1;
+    }
+    assert!(count > 20, "the page names {count} rules");
+}

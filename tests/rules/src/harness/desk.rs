@@ -160,6 +160,10 @@ impl<const N: usize> Desk<N> {
                 None => return,
                 Some(Event::Send { to: Destination::Peer(to, _), datagram }) => {
                     let to = usize::try_from(to.0).expect("a small id") - 1;
+                    if to >= N {
+                        // It was added and never started.
+                        continue;
+                    }
                     let bytes = heapless::Vec::from_slice(datagram).expect("within its limit");
                     let mail = Mail { from: place, to, bytes };
                     // A full queue loses it.

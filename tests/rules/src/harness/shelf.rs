@@ -7,7 +7,7 @@ use coracle::{
 use super::MEMBERS;
 
 /// The most bytes that a snapshot has here.
-pub const SNAPSHOT_BYTES: usize = 600;
+pub const SNAPSHOT_BYTES: usize = 420;
 
 /// Two areas, one for each snapshot.
 #[derive(Clone, Debug)]
