@@ -9,6 +9,7 @@ mod console;
 mod event_loop;
 mod faults;
 mod is_leader;
+mod joining;
 mod limits;
 mod lines;
 mod local;

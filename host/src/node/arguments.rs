@@ -11,6 +11,7 @@ use crate::cli::MAX_NODES;
 use crate::commands;
 use crate::config::Config;
 use crate::faults::FaultArguments;
+use crate::joining::JoiningArguments;
 use crate::limits::LimitArguments;
 use crate::roster::Roster;
 use crate::timing::TimingArguments;
@@ -69,6 +70,9 @@ pub struct NodeArguments {
     /// What it may hold and send.
     #[command(flatten)]
     pub limits: LimitArguments,
+    /// How it stands to the members.
+    #[command(flatten)]
+    pub joining: JoiningArguments,
     /// What a test bench makes of it.
     #[command(flatten)]
     pub faults: Box<FaultArguments>,

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::process::free_ports;
-use crate::trio::{Ended, Trio, run};
+use crate::process::{Process, eventually, free_ports};
+use crate::trio::{Ended, Trio, run, status};
 
 fn ask(trio: &Trio, words: &[&str]) -> Ended {
     run(&[words, &["--servers", &trio.servers()]].concat())
@@ -83,4 +83,30 @@ fn where_nobody_answers_a_change_that_was_sent_has_an_unknown_outcome() {
     assert!(ended.errors.contains("it may have been done, or may still be"), "{ended:?}");
     let ended = run(&[&["member", "list"][..], &more].concat());
     assert_eq!(ended.code, Some(1), "{ended:?}");
+}
+
+#[test]
+fn a_learner_joins_by_any_member_gets_the_log_and_ends_when_it_is_removed() {
+    let trio = Trio::start(&[]);
+    trio.done(&["add", "5"]);
+    let [port] = free_ports();
+    let listen = format!("127.0.0.1:{port}");
+    let follower = format!("127.0.0.1:{}", trio.ports[(trio.leader() + 1) % 3]);
+    let joining = ["node", "--id", "4", "--listen", &listen, "--join", &follower];
+    let mut refused = Process::start(&joining);
+    assert_eq!(refused.status().code(), Some(1));
+    let errors = refused.errors();
+    assert!(
+        errors.contains("node 4 did not join: a cluster that stores nothing keeps"),
+        "{errors}"
+    );
+    let mut learner = Process::start(&[&joining[..], &["--learner"]].concat());
+    let applied = |port| status(port).and_then(|it| it["applied"].as_u64());
+    let leader = trio.ports[trio.leader()];
+    assert!(eventually(|| applied(port).is_some_and(|it| it > 0 && Some(it) == applied(leader))));
+    assert!(ask(&trio, &["member", "list"]).output.contains("\n4 learner\n"));
+    let ended = ask(&trio, &["member", "remove", "4"]);
+    assert!(ended.output.starts_with("removed: node 4 (version "), "{ended:?}");
+    assert_eq!(learner.status().code(), Some(0));
+    assert!(learner.errors().contains("Node 4 is no longer a member of the cluster"));
 }
