@@ -9,6 +9,7 @@ use coracle::{Change, NodeId};
 use serde::Serialize;
 
 use crate::client::{Failure, Roll, Session};
+use crate::joining::decode;
 use crate::print::{complain, print};
 use crate::servers::ServersArguments;
 use crate::timing::Span;
@@ -134,6 +135,7 @@ struct ListedMember {
     incarnation: u64,
     part: String,
     datagram: u16,
+    address: Option<String>,
 }
 
 fn list(roll: &Roll, json: bool) -> String {
@@ -142,6 +144,7 @@ fn list(roll: &Roll, json: bool) -> String {
         incarnation: member.member.incarnation.0,
         part: member.part.to_string(),
         datagram: member.datagram,
+        address: decode(&member.address).map(|address| address.to_string()),
     };
     let members: Vec<ListedMember> = roll.members.iter().map(member).collect();
     let Roll { version, is_committed: committed, .. } = *roll;
@@ -151,9 +154,10 @@ fn list(roll: &Roll, json: bool) -> String {
         return serde_json::to_string(&listed).unwrap_or_else(|error| error.to_string());
     }
     let mut text = format!("version {version}, {state}");
-    for ListedMember { id, part, .. } in members {
+    for ListedMember { id, part, address, .. } in members {
+        let address = address.map_or_else(String::new, |address| format!(" {address}"));
         // A string takes whatever is written to it.
-        let _written = write!(text, "\n{id} {part}");
+        let _written = write!(text, "\n{id} {part}{address}");
     }
     text
 }

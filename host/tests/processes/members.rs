@@ -17,7 +17,7 @@ fn the_members_are_listed_with_the_version_of_their_configuration() {
     assert!(ended.output.starts_with("version "), "{ended:?}");
     let mut ports = trio.ports;
     ports.sort_unstable();
-    let voters = ports.map(|port| format!("\n{port} voter")).concat();
+    let voters = ports.map(|port| format!("\n{port} voter 127.0.0.1:{port}")).concat();
     assert!(ended.output.trim_end().ends_with(&voters), "{ended:?}");
     let ended = ask(&trio, &["member", "list", "--json"]);
     let listed: Value = serde_json::from_str(&ended.output).expect("JSON");
@@ -104,7 +104,7 @@ fn a_learner_joins_by_any_member_gets_the_log_and_ends_when_it_is_removed() {
     let applied = |port| status(port).and_then(|it| it["applied"].as_u64());
     let leader = trio.ports[trio.leader()];
     assert!(eventually(|| applied(port).is_some_and(|it| it > 0 && Some(it) == applied(leader))));
-    assert!(ask(&trio, &["member", "list"]).output.contains("\n4 learner\n"));
+    assert!(ask(&trio, &["member", "list"]).output.contains(&format!("\n4 learner {listen}\n")));
     let ended = ask(&trio, &["member", "remove", "4"]);
     assert!(ended.output.starts_with("removed: node 4 (version "), "{ended:?}");
     assert_eq!(learner.status().code(), Some(0));
