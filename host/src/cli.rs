@@ -8,6 +8,7 @@ use log::LevelFilter;
 
 use crate::client::ClientArguments;
 use crate::is_leader::IsLeaderArguments;
+use crate::member::{MemberArguments, TransferArguments};
 use crate::node::NodeArguments;
 use crate::status::StatusArguments;
 
@@ -69,6 +70,18 @@ pub enum Action {
     /// Its role and term, its log, how far a leader knows each follower to be, and everything that
     /// it counts. Exit status: 0 with an answer, 1 without one.
     Status(StatusArguments),
+    /// Show or change the members of a cluster
+    ///
+    /// Any node may be asked; the leader is found. A cluster that stores nothing keeps the voters
+    /// that it was formed with.
+    ///
+    /// Exit status: 0 when it was done, 1 when it was not and will not be, 3 when the outcome is
+    /// unknown.
+    Member(MemberArguments),
+    /// Hand leadership over to another node
+    ///
+    /// Exit status: 0 when that node leads, 1 when nothing happened, 3 when the outcome is unknown.
+    Transfer(TransferArguments),
 }
 
 /// `coracle cluster`.

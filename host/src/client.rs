@@ -1,8 +1,10 @@
 //! A client that waits for its answers: the core's client with a socket and a clock.
 
+mod admin;
 mod command;
 mod token;
 
+pub use admin::Roll;
 pub use command::{ClientArguments, run};
 
 use std::fmt;

@@ -9,10 +9,12 @@ mod console;
 mod event_loop;
 mod faults;
 mod is_leader;
+mod joining;
 mod limits;
 mod lines;
 mod local;
 mod logging;
+mod member;
 mod node;
 mod print;
 mod prompt;
@@ -43,6 +45,8 @@ fn main() -> ExitCode {
         Action::Client(arguments) => client::run(&arguments),
         Action::IsLeader(arguments) => is_leader::run(&arguments),
         Action::Status(arguments) => status::run(&arguments),
+        Action::Member(arguments) => member::run(&arguments),
+        Action::Transfer(arguments) => member::transfer(&arguments),
     }
 }
 
@@ -50,9 +54,12 @@ fn main() -> ExitCode {
 const fn usual_level(action: &Action) -> LevelFilter {
     match action {
         Action::Cluster(_) => LevelFilter::Error,
-        Action::Node(_) | Action::Client(_) | Action::IsLeader(_) | Action::Status(_) => {
-            LevelFilter::Warn
-        }
+        Action::Node(_)
+        | Action::Client(_)
+        | Action::IsLeader(_)
+        | Action::Status(_)
+        | Action::Member(_)
+        | Action::Transfer(_) => LevelFilter::Warn,
     }
 }
 

@@ -7,14 +7,14 @@ mod journal;
 pub use arguments::NodeArguments;
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use coracle::wire::{is_reply, is_request};
-use coracle::{Destination, Event, RoleName, Ticks, Timing};
+use coracle::{Destination, Event, NodeId, RoleName, Ticks, Timing};
 use log::{debug, info, warn};
 use mio::Waker;
 use num_bigint::BigInt;
@@ -22,7 +22,9 @@ use num_bigint::BigInt;
 use crate::console::{self, Outcome, Request};
 use crate::event_loop::{EventLoop, bind};
 use crate::faults::{self, Control, Life};
+use crate::joining::{self, Asking};
 use crate::local::{Local, Step, Taken};
+use crate::print::complain;
 use crate::roster::Roster;
 use crate::setup::{self, DATAGRAM_BYTES, HostNode};
 use forward::Forwarder;
@@ -41,8 +43,10 @@ pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
     info!("Node {} started on port {}", roster.id, roster.listen.port());
     let (requests, inbox) = sync_channel(1);
     let (outbox, outcomes) = channel();
-    let node = setup::node(&roster, timing, &arguments.limits, &init)?;
+    let node = setup::node(&roster, timing, &arguments.limits, &arguments.joining, &init)?;
     let mut process = Process::new(roster.clone(), node, event_loop, (inbox, outbox))?;
+    process.asking =
+        arguments.joining.ask(&process.roster, &process.node, process.event_loop.waker())?;
     process.event_loop.faults = arguments.faults.of(&roster);
     let link = Link { requests, outcomes, waker: process.event_loop.waker() };
     let console = thread::Builder::new().name("console".to_owned());
@@ -54,6 +58,11 @@ pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
         console.spawn(move || link.serve(&roster, &init))?
     };
     process.run()?;
+    if process.node.raft().is_removed() {
+        complain(format_args!("Node {} is no longer a member of the cluster", process.roster.id));
+        // The console may wait for input for ever.
+        return Ok(());
+    }
     console.join().unwrap_or_else(|_| Err(io::Error::other("the console has panicked")))
 }
 
@@ -76,6 +85,8 @@ struct Process {
     outbox: Sender<Outcome>,
     /// Whom it follows, if there is no console.
     control: Option<Control>,
+    /// Whom it has asked to be taken in, if it joins.
+    asking: Option<Asking>,
     /// The time that the node knows of.
     now: Ticks,
     incoming: Box<[u8]>,
@@ -107,6 +118,7 @@ impl Process {
             inbox,
             outbox,
             control: None,
+            asking: None,
             now: Ticks(0),
             incoming: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
             outgoing: vec![0; usize::from(DATAGRAM_BYTES)].into_boxed_slice(),
@@ -121,6 +133,7 @@ impl Process {
             if self.follow_orders()? == Life::Ends {
                 return Ok(());
             }
+            self.heed_refusal()?;
             self.pass_time();
             self.receive();
             if self.take_requests() == Console::Closed {
@@ -128,9 +141,34 @@ impl Process {
             }
             self.poll()?;
             self.journal.update(&self.node, &self.roster, self.now);
+            if self.node.raft().is_removed() {
+                return Ok(());
+            }
             let deadline = self.deadline();
             self.event_loop.wait(deadline)?;
         }
+    }
+
+    /// A node that has become a member was refused only what it had already.
+    fn heed_refusal(&self) -> io::Result<()> {
+        let Some(why) = self.asking.as_ref().and_then(|it| it.refusals.try_recv().ok()) else {
+            return Ok(());
+        };
+        let raft = self.node.raft();
+        if raft.configuration().find(raft.member()).is_some() {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("node {} did not join: {why}", self.roster.id)))
+    }
+
+    /// Where another node is: as this one was told at its start, or else as the log says, or as it
+    /// was when this one asked to be taken in.
+    fn reach(&self, id: NodeId) -> Option<SocketAddr> {
+        let members = &self.node.raft().configuration().members;
+        let mut named = members.iter().filter(|member| member.member.id == id);
+        let known = self.roster.address(id);
+        let known = known.or_else(|| named.find_map(|it| joining::decode(&it.address)));
+        known.or_else(|| met(self.asking.as_ref(), id))
     }
 
     fn follow_orders(&mut self) -> io::Result<Life> {
@@ -167,7 +205,7 @@ impl Process {
             } else if self.node.raft().role() != RoleName::Leader
                 && is_request(datagram)
                 && let Some(leader) = self.node.raft().leader()
-                && let Some(to) = self.roster.address(leader)
+                && let Some(to) = self.reach(leader)
                 && self.forwarder.takes(from, datagram, self.now)
             {
                 self.event_loop.send(to, datagram);
@@ -208,8 +246,10 @@ impl Process {
         loop {
             let event = self.node.poll(&mut self.outgoing);
             match event.map_err(|error| io::Error::other(error.to_string()))? {
-                Some(Event::Send { to: Destination::Peer(id, _), datagram }) => {
-                    if let Some(to) = self.roster.address(id) {
+                Some(Event::Send { to: Destination::Peer(id, address), datagram }) => {
+                    let told = self.roster.address(id);
+                    let told = told.or_else(|| joining::decode(&address));
+                    if let Some(to) = told.or_else(|| met(self.asking.as_ref(), id)) {
                         self.event_loop.send(to, datagram);
                     }
                 }
@@ -270,6 +310,10 @@ impl Process {
     }
 }
 
+fn met(asking: Option<&Asking>, id: NodeId) -> Option<SocketAddr> {
+    asking?.met.iter().find(|peer| peer.id == id).map(|peer| peer.address)
+}
+
 /// The console's side of the channels to the loop.
 struct Link {
     requests: SyncSender<Request>,
@@ -308,7 +352,7 @@ const MOST_AT_ONCE: usize = 1024;
 mod tests {
     use coracle::message::{Answer, BootReply, Message, Reply, Request, Want};
     use coracle::wire::{ClientRoute, Header, Route, encode};
-    use coracle::{ClientId, ClusterId, Epoch, NodeId};
+    use coracle::{ClientId, ClusterId, Epoch};
 
     use super::*;
     use crate::seal::FastChecksum;

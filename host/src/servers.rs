@@ -45,7 +45,10 @@ impl ServersArguments {
 
 /// Looks up addresses that are separated by commas: all of one family, since a client has one
 /// socket.
-fn look_up(names: &str) -> io::Result<Vec<Server<SocketAddr>>> {
+///
+/// # Errors
+/// When an address is none, is not found, or is given twice.
+pub fn look_up(names: &str) -> io::Result<Vec<Server<SocketAddr>>> {
     let names: Vec<&str> = names.split(',').map(str::trim).collect();
     if names.len() > MAX_NODES {
         return Err(Error::other(format!("there are more than {MAX_NODES} servers")));

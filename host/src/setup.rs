@@ -15,6 +15,7 @@ use rand_core::SeedableRng;
 
 use crate::cli::MAX_NODES;
 use crate::commands::{INIT_BYTES, to_number};
+use crate::joining::JoiningArguments;
 use crate::limits::LimitArguments;
 use crate::roster::Roster;
 use crate::seal::FastChecksum;
@@ -49,10 +50,11 @@ pub fn node(
     roster: &Roster,
     timing: Timing,
     limits: &LimitArguments,
+    joining: &JoiningArguments,
     init: &BigInt,
 ) -> io::Result<Box<HostNode>> {
     let options = Options { datagram: DATAGRAM_BYTES, ..Options::new(CLUSTER, roster.id, timing) };
-    let options = limits.limit(options);
+    let options = joining.state(limits.limit(options), roster)?;
     let others: Vec<NodeId> = roster.others.iter().map(|peer| peer.id).collect();
     let memory = Buffers::new(
         vec![0; limits.log_bytes].into_boxed_slice(),

@@ -11,6 +11,7 @@ use crate::cli::MAX_NODES;
 use crate::commands;
 use crate::config::Config;
 use crate::faults::FaultArguments;
+use crate::joining::JoiningArguments;
 use crate::limits::LimitArguments;
 use crate::roster::Roster;
 use crate::timing::TimingArguments;
@@ -69,6 +70,9 @@ pub struct NodeArguments {
     /// What it may hold and send.
     #[command(flatten)]
     pub limits: LimitArguments,
+    /// How it stands to the members.
+    #[command(flatten)]
+    pub joining: JoiningArguments,
     /// What a test bench makes of it.
     #[command(flatten)]
     pub faults: Box<FaultArguments>,
@@ -200,6 +204,9 @@ mod tests {
             ("-m 0 -o 8002", ErrorKind::ValueValidation),
             ("-m 8001 -o 8002 --unknown", ErrorKind::UnknownArgument),
             ("--id 1", ErrorKind::MissingRequiredArgument),
+            ("-m 8001 -o 8002 --priority 101", ErrorKind::ValueValidation),
+            ("--id 1 --listen a:1 --learner", ErrorKind::MissingRequiredArgument),
+            ("--id 1 --listen a:1 --join b:2 --peer 2=b:2", ErrorKind::ArgumentConflict),
             ("--listen a:1", ErrorKind::MissingRequiredArgument),
             ("--id 1 --listen a:1 --peer b:2", ErrorKind::ValueValidation),
             ("--id 1 --listen a:1 --peer x=b:2", ErrorKind::ValueValidation),
@@ -219,7 +226,7 @@ mod tests {
     #[test]
     fn ports_and_ids_must_differ_and_spans_go_together() {
         let is_sound = |line: &str| node(line).unwrap().check().is_ok();
-        assert!(is_sound("-m 8001 -o 8002 8003"));
+        assert!(is_sound("-m 8001 -o 8002 8003 --priority 100"));
         assert!(!is_sound("-m 8001 -o 8002 8001"));
         assert!(!is_sound("-m 8001 -o 8002 8002"));
         assert!(!is_sound("--id 1 --listen a:1 --peer 1=b:2"));

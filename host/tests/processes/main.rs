@@ -7,6 +7,7 @@ mod examples;
 mod forms;
 mod is_leader;
 mod logs;
+mod members;
 mod node;
 mod process;
 mod relay;

@@ -1,0 +1,219 @@
+//! What operators want of a cluster, asked for as a client.
+
+use std::time::Instant;
+
+use coracle::message::{Admin, AdminAnswer};
+use coracle::{Change, ChangeError, Index, Member, Members, NodeId, Outcome, TransferError};
+
+use super::{Failure, STATUS_LIMIT, Session, ended, not_started};
+
+/// The members as one node knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roll {
+    /// The index of the entry that names them; zero without one.
+    pub version: Index,
+    /// Whether that is committed.
+    pub is_committed: bool,
+    /// By ascending id.
+    pub members: Vec<Member>,
+}
+
+/// An answer that says what was done.
+enum Done {
+    Changed(Index),
+    Transferring(NodeId),
+    Roll(Roll),
+}
+
+/// An answer that says that nothing was.
+enum Refused {
+    Change(ChangeError),
+    Transfer(TransferError),
+}
+
+impl Session {
+    /// Changes the members, and says which version of the configuration that made.
+    ///
+    /// # Errors
+    /// Unless it is known to be done.
+    pub fn change_members(&mut self, change: Change) -> Result<Index, Failure> {
+        match self.admin(Admin::Change(change))? {
+            Done::Changed(version) => Ok(version),
+            Done::Transferring(_) | Done::Roll(_) => Err(beside_the_point()),
+        }
+    }
+
+    /// Hands leadership over, to this node or to the one that has most of the log, and waits until
+    /// that one leads.
+    ///
+    /// # Errors
+    /// Unless it is known to lead.
+    pub fn transfer(&mut self, to: Option<NodeId>) -> Result<NodeId, Failure> {
+        let Done::Transferring(successor) = self.admin(Admin::Transfer(to))? else {
+            return Err(beside_the_point());
+        };
+        let deadline = Instant::now() + self.limits.write;
+        loop {
+            let leader = self.leader();
+            if leader == Some(successor) {
+                return Ok(successor);
+            }
+            if Instant::now() >= deadline {
+                let now = leader.map_or_else(
+                    || "nobody is known to lead".to_owned(),
+                    |leader| format!("node {leader} leads"),
+                );
+                return Err(Failure::Unknown(format!(
+                    "node {successor} was told to lead, but {now}"
+                )));
+            }
+            std::thread::sleep(STATUS_LIMIT / 10);
+        }
+    }
+
+    /// The members, as whichever node answers knows them.
+    ///
+    /// # Errors
+    /// When none does.
+    pub fn members(&mut self) -> Result<Roll, Failure> {
+        match self.admin(Admin::Members).map_err(Failure::without_effect)? {
+            Done::Roll(roll) => Ok(roll),
+            Done::Changed(_) | Done::Transferring(_) => Err(beside_the_point()),
+        }
+    }
+
+    fn admin(&mut self, admin: Admin) -> Result<Done, Failure> {
+        let unanswered = self.client.counters().timeouts;
+        let limit = self.limits.write;
+        self.client.admin(None, admin).map_err(not_started)?;
+        let answer = match self.finish(limit, settled) {
+            Ok(answer) => answer,
+            Err(Failure::Unknown(_)) => {
+                let why = self.silence(limit);
+                return Err(Failure::Unknown(format!(
+                    "{why}; it may have been done, or may still be"
+                )));
+            }
+            Err(failure) => return Err(failure),
+        };
+        let was_repeated = self.client.counters().timeouts != unanswered;
+        answer.map_err(|refused| refused.failure(was_repeated))
+    }
+}
+
+impl Refused {
+    /// No session guards such a request: when it was sent again, an answer that the first one may
+    /// have brought about does not say that nothing happened.
+    fn failure(&self, was_repeated: bool) -> Failure {
+        let (why, may_be_own_doing) = match self {
+            Self::Change(error) => (change_error(*error), follows_a_change(*error)),
+            Self::Transfer(error) => (transfer_error(*error), true),
+        };
+        if was_repeated && may_be_own_doing {
+            return Failure::Unknown(format!(
+                "{why}; the request was sent more than once, and may have done that itself"
+            ));
+        }
+        Failure::Refused(why)
+    }
+}
+
+fn settled(outcome: Outcome<'_>) -> Result<Result<Done, Refused>, Failure> {
+    match outcome {
+        Outcome::Admin(AdminAnswer::Changed(version)) => Ok(Ok(Done::Changed(version))),
+        Outcome::Admin(AdminAnswer::NotChanged(error)) => Ok(Err(Refused::Change(error))),
+        Outcome::Admin(AdminAnswer::Transferring(to)) => Ok(Ok(Done::Transferring(to))),
+        Outcome::Admin(AdminAnswer::NotTransferred(error)) => Ok(Err(Refused::Transfer(error))),
+        Outcome::Admin(AdminAnswer::Members { version, is_committed, members }) => {
+            // Without an entry that names them there are none.
+            let members = if members.is_empty() {
+                Vec::new()
+            } else {
+                Members::parse(members).ok_or_else(beside_the_point)?.iter().collect()
+            };
+            Ok(Ok(Done::Roll(Roll { version, is_committed, members })))
+        }
+        other => Err(ended(&other)),
+    }
+}
+
+fn beside_the_point() -> Failure {
+    Failure::Unknown("the answer is not understood".to_owned())
+}
+
+const fn follows_a_change(error: ChangeError) -> bool {
+    matches!(
+        error,
+        ChangeError::InProgress
+            | ChangeError::AlreadyMember
+            | ChangeError::UnknownMember
+            | ChangeError::NothingToDo
+    )
+}
+
+fn not_leader(leader: Option<NodeId>) -> String {
+    leader.map_or_else(
+        || "no leader is known".to_owned(),
+        |leader| format!("the node that was asked does not lead; node {leader} does"),
+    )
+}
+
+/// Why the members stay as they are.
+fn change_error(error: ChangeError) -> String {
+    match error {
+        ChangeError::NotLeader(leader) => not_leader(leader),
+        ChangeError::NotReady => "the leader is not ready for changes".to_owned(),
+        ChangeError::InProgress => "another change of the members is in progress".to_owned(),
+        ChangeError::AlreadyMember => "the node is a member already".to_owned(),
+        ChangeError::UnknownMember => "no member has this id".to_owned(),
+        ChangeError::NothingToDo => "the members are like that already".to_owned(),
+        ChangeError::LastVoter => "nobody would be left to vote".to_owned(),
+        ChangeError::TooManyMembers { capacity } => {
+            format!("the cluster has room for {capacity} members, and is full")
+        }
+        ChangeError::DatagramTooSmall { least } => {
+            format!("the node must take datagrams of at least {least} bytes")
+        }
+        ChangeError::FixedVoters => "a cluster that stores nothing keeps the voters that it was \
+            formed with: a node that lost its memory could not tell other voters from its own; \
+            only learners may come and go"
+            .to_owned(),
+        ChangeError::LogFull => "the leader's log is full".to_owned(),
+        ChangeError::Failed => "the leader has failed".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Why leadership stays where it is.
+fn transfer_error(error: TransferError) -> String {
+    match error {
+        TransferError::NotLeader(leader) => not_leader(leader),
+        TransferError::InProgress => {
+            "a transfer or a change of the members is in progress".to_owned()
+        }
+        TransferError::UnknownMember => "no other member than the leader has this id".to_owned(),
+        TransferError::NotAVoter => "the node is a learner, and cannot lead".to_owned(),
+        TransferError::Unreachable => {
+            "no such voter was heard lately with nearly all of the log".to_owned()
+        }
+        TransferError::Failed => "the leader has failed".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_that_nothing_happened_unless_it_was_sent_twice() {
+        let refused = Refused::Change(ChangeError::UnknownMember);
+        let text = refused.failure(false).to_string();
+        assert_eq!(text, "refused: no member has this id; nothing happened");
+        assert!(matches!(refused.failure(true), Failure::Unknown(_)));
+        let full = Refused::Change(ChangeError::TooManyMembers { capacity: 32 });
+        assert_eq!(full.failure(true), full.failure(false), "no change makes the cluster full");
+        let transfer = Refused::Transfer(TransferError::InProgress);
+        assert!(matches!(transfer.failure(true), Failure::Unknown(_)));
+    }
+}

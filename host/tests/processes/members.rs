@@ -1,0 +1,112 @@
+//! `coracle member` and `coracle transfer` against real nodes.
+
+use serde_json::Value;
+
+use crate::process::{Process, eventually, free_ports};
+use crate::trio::{Ended, Trio, run, status};
+
+fn ask(trio: &Trio, words: &[&str]) -> Ended {
+    run(&[words, &["--servers", &trio.servers()]].concat())
+}
+
+#[test]
+fn the_members_are_listed_with_the_version_of_their_configuration() {
+    let trio = Trio::start(&[]);
+    let ended = ask(&trio, &["member", "list"]);
+    assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{ended:?}");
+    assert!(ended.output.starts_with("version "), "{ended:?}");
+    let mut ports = trio.ports;
+    ports.sort_unstable();
+    let voters = ports.map(|port| format!("\n{port} voter 127.0.0.1:{port}")).concat();
+    assert!(ended.output.trim_end().ends_with(&voters), "{ended:?}");
+    let ended = ask(&trio, &["member", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&ended.output).expect("JSON");
+    assert_eq!(listed["members"].as_array().map(Vec::len), Some(3));
+    assert!(listed["version"].as_u64().is_some_and(|version| version > 0), "{listed}");
+}
+
+#[test]
+fn a_cluster_that_stores_nothing_refuses_other_voters_and_says_why() {
+    let trio = Trio::start(&[]);
+    let before = ask(&trio, &["member", "list"]).output;
+    let id = trio.ports[0].to_string();
+    for (verb, id, why) in [
+        ("remove", id.as_str(), "a cluster that stores nothing keeps the voters"),
+        ("demote", id.as_str(), "a cluster that stores nothing keeps the voters"),
+        ("promote", id.as_str(), "a cluster that stores nothing keeps the voters"),
+        ("remove", "7", "no member has this id"),
+    ] {
+        let ended = ask(&trio, &["member", verb, id]);
+        assert_eq!((ended.code, ended.output.as_str()), (Some(1), ""), "{verb}: {ended:?}");
+        assert!(ended.errors.starts_with(&format!("refused: {why}")), "{verb}: {ended:?}");
+        assert!(ended.errors.ends_with("; nothing happened\n"), "{verb}: {ended:?}");
+    }
+    assert_eq!(ask(&trio, &["member", "list"]).output, before);
+}
+
+#[test]
+fn leadership_goes_to_the_node_that_is_named_and_commands_stay() {
+    let trio = Trio::start(&[]);
+    trio.done(&["add", "5"]);
+    for _ in 0..2 {
+        let next = trio.ports[(trio.leader() + 1) % 3];
+        let ended = ask(&trio, &["transfer", "--to", &next.to_string()]);
+        assert_eq!(ended.output, format!("node {next} leads\n"), "{ended:?}");
+        assert_eq!(trio.ports[trio.leader()], next);
+        trio.done(&["add", "5"]);
+    }
+    let ended = ask(&trio, &["transfer"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(trio.done(&["get"]), "15");
+}
+
+#[test]
+fn leadership_is_not_handed_to_the_leader_or_to_a_stranger() {
+    let trio = Trio::start(&[]);
+    let leader = trio.ports[trio.leader()];
+    for id in [leader.to_string(), "7".to_owned()] {
+        let ended = ask(&trio, &["transfer", "--to", &id]);
+        let why = "refused: no other member than the leader has this id; nothing happened\n";
+        assert_eq!((ended.code, ended.errors.as_str()), (Some(1), why), "{ended:?}");
+    }
+    assert_eq!(trio.ports[trio.leader()], leader);
+}
+
+#[test]
+fn where_nobody_answers_a_change_that_was_sent_has_an_unknown_outcome() {
+    let [port] = free_ports();
+    let server = format!("127.0.0.1:{port}");
+    let more = ["--timeout", "300ms", "--servers", &server];
+    let ended = run(&[&["member", "remove", "1"][..], &more].concat());
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.errors.starts_with("outcome unknown: no server has said anything"), "{ended:?}");
+    assert!(ended.errors.contains("it may have been done, or may still be"), "{ended:?}");
+    let ended = run(&[&["member", "list"][..], &more].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+}
+
+#[test]
+fn a_learner_joins_by_any_member_gets_the_log_and_ends_when_it_is_removed() {
+    let trio = Trio::start(&[]);
+    trio.done(&["add", "5"]);
+    let [port] = free_ports();
+    let listen = format!("127.0.0.1:{port}");
+    let follower = format!("127.0.0.1:{}", trio.ports[(trio.leader() + 1) % 3]);
+    let joining = ["node", "--id", "4", "--listen", &listen, "--join", &follower];
+    let mut refused = Process::start(&joining);
+    assert_eq!(refused.status().code(), Some(1));
+    let errors = refused.errors();
+    assert!(
+        errors.contains("node 4 did not join: a cluster that stores nothing keeps"),
+        "{errors}"
+    );
+    let mut learner = Process::start(&[&joining[..], &["--learner"]].concat());
+    let applied = |port| status(port).and_then(|it| it["applied"].as_u64());
+    let leader = trio.ports[trio.leader()];
+    assert!(eventually(|| applied(port).is_some_and(|it| it > 0 && Some(it) == applied(leader))));
+    assert!(ask(&trio, &["member", "list"]).output.contains(&format!("\n4 learner {listen}\n")));
+    let ended = ask(&trio, &["member", "remove", "4"]);
+    assert!(ended.output.starts_with("removed: node 4 (version "), "{ended:?}");
+    assert_eq!(learner.status().code(), Some(0));
+    assert!(learner.errors().contains("Node 4 is no longer a member of the cluster"));
+}
