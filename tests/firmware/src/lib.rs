@@ -1,8 +1,7 @@
-//! What the images share: how they end, the board, the thin member, and the rules.
+//! What the images share: how they end, the board and the thin member.
 #![no_std]
 
 pub mod board;
-pub mod rules;
 pub mod stack;
 pub mod thin;
 

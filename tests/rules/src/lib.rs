@@ -34,4 +34,4 @@ pub mod wire;
 
 mod list;
 
-pub use list::{RULES, chapters};
+pub use list::RULES;

@@ -484,18 +484,6 @@ macro_rules! list {
         pub const RULES: &[(&str, &str, fn())] = &[
             $($((stringify!($chapter), stringify!($rule), crate::$chapter::$rule),)*)*
         ];
-
-        /// The rules of each chapter with their names, for who has no room for all of them at once:
-        /// what is not called is not linked.
-        pub mod chapters {
-            $(
-                /// The rules of this chapter.
-                #[must_use]
-                pub const fn $chapter() -> &'static [(&'static str, fn())] {
-                    &[$((stringify!($rule), crate::$chapter::$rule),)*]
-                }
-            )*
-        }
     };
 }
 
