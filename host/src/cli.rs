@@ -6,6 +6,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use log::LevelFilter;
 
+use crate::bench::{BenchArguments, FloorArguments};
 use crate::client::ClientArguments;
 use crate::is_leader::IsLeaderArguments;
 use crate::node::NodeArguments;
@@ -69,6 +70,15 @@ pub enum Action {
     /// Its role and term, its log, how far a leader knows each follower to be, and everything that
     /// it counts. Exit status: 0 with an answer, 1 without one.
     Status(StatusArguments),
+    /// Measure clusters on this machine, beside the same datagrams without Raft
+    ///
+    /// Starts node processes of its own, which store nothing, and keeps them busy in turns with
+    /// processes that send each other datagrams of the same lengths and do nothing else. Times are
+    /// medians of these turns.
+    Bench(BenchArguments),
+    /// One process of what `bench` measures clusters against
+    #[command(hide = true)]
+    Floor(FloorArguments),
 }
 
 /// `coracle cluster`.
@@ -123,7 +133,8 @@ pub fn refuse(subcommand: &str, why: String) -> ! {
 
 /// The most nodes of one cluster.
 pub const MAX_NODES: usize = MAX_NODES_U8 as usize;
-const MAX_NODES_U8: u8 = 32;
+/// The same as a small number.
+pub const MAX_NODES_U8: u8 = 32;
 
 const AFTER_HELP: &str = "\
 Exit status: 0 when all went well, 1 after a failure, 2 for wrong usage, 3 for a client's command

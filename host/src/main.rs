@@ -1,5 +1,6 @@
 //! `coracle`: Raft nodes over UDP, clients of them, and a local cluster with a prompt.
 
+mod bench;
 mod cli;
 mod client;
 mod cluster;
@@ -22,6 +23,7 @@ mod setup;
 mod status;
 mod timer;
 mod timing;
+mod traffic;
 
 use std::io;
 use std::process::ExitCode;
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
     logging::start(log, usual_level(&action));
     match action {
         Action::Cluster(arguments) => end(cluster::run(&arguments)),
+        Action::Bench(arguments) => end(bench::run(&arguments)),
+        Action::Floor(arguments) => end(bench::floor::run(&arguments)),
         Action::Node(arguments) => {
             let timing = arguments.check().unwrap_or_else(|why| cli::refuse("node", why));
             end(node::run(&arguments, timing))
@@ -49,9 +53,12 @@ fn main() -> ExitCode {
 const fn usual_level(action: &Action) -> LevelFilter {
     match action {
         Action::Cluster(_) => LevelFilter::Error,
-        Action::Node(_) | Action::Client(_) | Action::IsLeader(_) | Action::Status(_) => {
-            LevelFilter::Warn
-        }
+        Action::Node(_)
+        | Action::Client(_)
+        | Action::IsLeader(_)
+        | Action::Status(_)
+        | Action::Bench(_)
+        | Action::Floor(_) => LevelFilter::Warn,
     }
 }
 

@@ -65,6 +65,9 @@ pub struct NodeArguments {
     /// How fast it is.
     #[command(flatten)]
     timing: TimingArguments,
+    /// Answer lines on standard input with what was counted, in place of a console
+    #[arg(long, hide = true)]
+    pub counted: bool,
     /// What a test bench makes of it.
     #[command(flatten)]
     pub faults: Box<FaultArguments>,
