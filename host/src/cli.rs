@@ -6,6 +6,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use log::LevelFilter;
 
+use crate::bench::{BenchArguments, FloorArguments};
 use crate::client::ClientArguments;
 use crate::is_leader::IsLeaderArguments;
 use crate::member::{MemberArguments, TransferArguments};
@@ -82,6 +83,15 @@ pub enum Action {
     ///
     /// Exit status: 0 when that node leads, 1 when nothing happened, 3 when the outcome is unknown.
     Transfer(TransferArguments),
+    /// Measure clusters on this machine, beside the same datagrams without Raft
+    ///
+    /// Starts node processes of its own, which store nothing, and keeps them busy in turns with
+    /// processes that send each other datagrams of the same lengths and do nothing else. Times are
+    /// medians of these turns.
+    Bench(BenchArguments),
+    /// One process of what `bench` measures clusters against
+    #[command(hide = true)]
+    Floor(FloorArguments),
 }
 
 /// `coracle cluster`.
@@ -136,7 +146,8 @@ pub fn refuse(subcommand: &str, why: String) -> ! {
 
 /// The most nodes of one cluster.
 pub const MAX_NODES: usize = MAX_NODES_U8 as usize;
-const MAX_NODES_U8: u8 = 32;
+/// The same as a small number.
+pub const MAX_NODES_U8: u8 = 32;
 
 const AFTER_HELP: &str = "\
 Exit status: 0 when all went well, 1 after a failure, 2 for wrong usage, 3 for a client's command

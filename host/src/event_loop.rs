@@ -13,6 +13,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::faults::{Faults, Held, Way};
 use crate::timer::Timer;
+use crate::traffic::Traffic;
 
 /// What a node's thread waits for. A tick is a microsecond since its creation.
 pub struct EventLoop {
@@ -26,6 +27,8 @@ pub struct EventLoop {
     readable: bool,
     /// What keeps datagrams from passing here, if anything is to.
     pub faults: Option<Box<Faults>>,
+    /// What has passed here.
+    pub traffic: Traffic,
 }
 
 impl EventLoop {
@@ -39,7 +42,8 @@ impl EventLoop {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let events = Events::with_capacity(SOURCES);
         let (started, readable, faults) = (Instant::now(), true, None);
-        Ok(Self { poll, events, socket, timer, waker, started, readable, faults })
+        let traffic = Traffic::default();
+        Ok(Self { poll, events, socket, timer, waker, started, readable, faults, traffic })
     }
 
     /// Ends a wait from another thread.
@@ -66,6 +70,7 @@ impl EventLoop {
         while self.readable && dropped < MOST_DROPPED {
             match self.socket.recv_from(buffer) {
                 Ok((length, from)) => {
+                    self.traffic.received(length);
                     let datagram = buffer.get(..length).unwrap_or_default();
                     if self.admits(Way::In, from, datagram) {
                         return Some((length, from));
@@ -84,6 +89,7 @@ impl EventLoop {
 
     /// Sends a datagram. Whatever keeps it from leaving is loss, and loss is normal.
     pub fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
+        self.traffic.sent(datagram.len());
         if self.admits(Way::Out, to, datagram) {
             self.transmit(to, datagram);
         }
@@ -109,6 +115,7 @@ impl EventLoop {
             Some(deadline) => timeout = timeout.or(self.timer.arm(deadline, now)?),
             None => {}
         }
+        self.traffic.waited();
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),

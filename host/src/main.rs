@@ -1,5 +1,6 @@
 //! `coracle`: Raft nodes over UDP, clients of them, and a local cluster with a prompt.
 
+mod bench;
 mod cli;
 mod client;
 mod cluster;
@@ -25,6 +26,7 @@ mod setup;
 mod status;
 mod timer;
 mod timing;
+mod traffic;
 
 use std::io;
 use std::process::ExitCode;
@@ -38,6 +40,8 @@ fn main() -> ExitCode {
     logging::start(log, usual_level(&action));
     match action {
         Action::Cluster(arguments) => end(cluster::run(&arguments)),
+        Action::Bench(arguments) => end(bench::run(&arguments)),
+        Action::Floor(arguments) => end(bench::floor::run(&arguments)),
         Action::Node(arguments) => {
             let timing = arguments.check().unwrap_or_else(|why| cli::refuse("node", why));
             end(node::run(&arguments, timing))
@@ -59,7 +63,9 @@ const fn usual_level(action: &Action) -> LevelFilter {
         | Action::IsLeader(_)
         | Action::Status(_)
         | Action::Member(_)
-        | Action::Transfer(_) => LevelFilter::Warn,
+        | Action::Transfer(_)
+        | Action::Bench(_)
+        | Action::Floor(_) => LevelFilter::Warn,
     }
 }
 

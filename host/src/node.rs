@@ -1,5 +1,7 @@
 //! `coracle node`: one member of a cluster, and its console.
 
+#[cfg(test)]
+mod allocations;
 mod arguments;
 mod forward;
 mod journal;
@@ -27,6 +29,7 @@ use crate::local::{Local, Step, Taken};
 use crate::print::complain;
 use crate::roster::Roster;
 use crate::setup::{self, DATAGRAM_BYTES, HostNode};
+use crate::traffic::Traffic;
 use forward::Forwarder;
 use journal::Journal;
 
@@ -54,6 +57,9 @@ pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
         let (orders, control) = Control::new();
         process.control = Some(control);
         console.spawn(move || orders.read(&link.waker))?
+    } else if arguments.counted {
+        let traffic = process.event_loop.traffic.clone();
+        console.spawn(move || link.count(&traffic))?
     } else {
         console.spawn(move || link.serve(&roster, &init))?
     };
@@ -127,26 +133,30 @@ impl Process {
         })
     }
 
-    /// Takes everything that has arrived, does everything that follows from it, and only then waits.
     fn run(&mut self) -> io::Result<()> {
-        loop {
-            if self.follow_orders()? == Life::Ends {
-                return Ok(());
-            }
-            self.heed_refusal()?;
-            self.pass_time();
-            self.receive();
-            if self.take_requests() == Console::Closed {
-                return Ok(());
-            }
-            self.poll()?;
-            self.journal.update(&self.node, &self.roster, self.now);
-            if self.node.raft().is_removed() {
-                return Ok(());
-            }
-            let deadline = self.deadline();
-            self.event_loop.wait(deadline)?;
+        while self.turn()? == Life::GoesOn {}
+        Ok(())
+    }
+
+    /// Takes everything that has arrived, does everything that follows from it, and only then waits.
+    fn turn(&mut self) -> io::Result<Life> {
+        if self.follow_orders()? == Life::Ends {
+            return Ok(Life::Ends);
         }
+        self.heed_refusal()?;
+        self.pass_time();
+        self.receive();
+        if self.take_requests() == Console::Closed {
+            return Ok(Life::Ends);
+        }
+        self.poll()?;
+        self.journal.update(&self.node, &self.roster, self.now);
+        if self.node.raft().is_removed() {
+            return Ok(Life::Ends);
+        }
+        let deadline = self.deadline();
+        self.event_loop.wait(deadline)?;
+        Ok(Life::GoesOn)
     }
 
     /// A node that has become a member was refused only what it had already.
@@ -326,6 +336,15 @@ impl Link {
     fn serve(self, roster: &Roster, init: &BigInt) -> io::Result<()> {
         let ask = |request| self.ask(request);
         let result = console::serve(roster, init, io::stdin().lock(), io::stdout().lock(), ask);
+        let Self { requests, outcomes: _, waker } = self;
+        drop(requests);
+        wake(&waker);
+        result
+    }
+
+    /// Tells what was counted, whenever it is asked, until its input ends.
+    fn count(self, traffic: &Traffic) -> io::Result<()> {
+        let result = traffic.serve(io::stdin().lock(), io::stdout().lock());
         let Self { requests, outcomes: _, waker } = self;
         drop(requests);
         wake(&waker);

@@ -100,7 +100,6 @@ impl Roster {
 }
 
 /// The servers on these ports of this machine, with their ports as their ids.
-#[allow(dead_code, reason = "for whoever starts nodes by their ports alone")]
 pub fn servers_on(ports: &[u16]) -> Vec<Server<SocketAddr>> {
     let server = |port: &u16| Server { address: loopback(*port), id: Some(id_of_port(*port)) };
     ports.iter().map(server).collect()

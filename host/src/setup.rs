@@ -77,12 +77,20 @@ pub fn node(
 /// # Errors
 /// When there is none, or two are one.
 pub fn client(servers: &[Server<SocketAddr>]) -> io::Result<Box<HostClient>> {
-    let options = ClientOptions {
-        cluster: CLUSTER,
-        retry_min: Ticks(20_000),
-        retry_max: Ticks(200_000),
-        datagram: DATAGRAM_BYTES,
-    };
+    patient_client(servers, Ticks(20_000), Ticks(200_000))
+}
+
+/// The same, with the waits before it asks again.
+///
+/// # Errors
+/// As [`client`], and when the waits make no sense.
+pub fn patient_client(
+    servers: &[Server<SocketAddr>],
+    retry_min: Ticks,
+    retry_max: Ticks,
+) -> io::Result<Box<HostClient>> {
+    let options =
+        ClientOptions { cluster: CLUSTER, retry_min, retry_max, datagram: DATAGRAM_BYTES };
     let client = Client::new(options, servers, random()?, FastChecksum);
     client.map(Box::new).map_err(|error| io::Error::other(format!("no client: {error:?}")))
 }

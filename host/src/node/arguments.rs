@@ -73,6 +73,9 @@ pub struct NodeArguments {
     /// How it stands to the members.
     #[command(flatten)]
     pub joining: JoiningArguments,
+    /// Answer lines on standard input with what was counted, in place of a console
+    #[arg(long, hide = true)]
+    pub counted: bool,
     /// What a test bench makes of it.
     #[command(flatten)]
     pub faults: Box<FaultArguments>,

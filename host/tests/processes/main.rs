@@ -1,5 +1,6 @@
 //! The program as a user meets it: real processes, real datagrams, standard input and output.
 
+mod bench;
 mod client;
 mod cluster;
 mod control;

@@ -7,7 +7,7 @@ use coracle::{RoleName, Status};
 use coracle_udp::{Client, Faults, Relay, Way};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::process::{PATIENCE, Process, free_ports};
+use crate::process::{PATIENCE, Process};
 
 /// The nodes' places among the ends.
 pub const NODES: [usize; 3] = [0, 1, 2];
@@ -25,9 +25,10 @@ impl Trio {
     /// Starts nodes with these initial values, and makes room for so many clients, on a network
     /// that treats everybody's datagrams like this from the start.
     pub fn start(seed: u64, inits: [&str; 3], clients: usize, faults: Faults) -> Self {
-        let addresses: [SocketAddr; 3] =
-            free_ports().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let any = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        // Held until the relay has all of its own ports, lest it takes one of these.
+        let held = NODES.map(|_| any());
+        let addresses = held.each_ref().map(|socket| socket.local_addr().unwrap());
         // Behind the others there is one client for each node, for questions and last reads.
         let sockets: Vec<UdpSocket> = (0..clients + NODES.len()).map(|_| any()).collect();
         let clients: Vec<SocketAddr> =
@@ -41,6 +42,7 @@ impl Trio {
                 relay.set(Way { from: node, to: *client }, faults);
             }
         }
+        drop(held);
         let nodes = NODES.map(|place| {
             let mut arguments = vec!["node".to_owned(), "--init_value".to_owned()];
             arguments.push(inits[place].to_owned());

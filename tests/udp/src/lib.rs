@@ -10,6 +10,7 @@ mod client;
 mod fate;
 mod history;
 mod ledger;
+pub mod model;
 mod relay;
 
 pub use client::{Client, Failure};

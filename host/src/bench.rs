@@ -1,0 +1,131 @@
+//! `coracle bench`: what a cluster costs on this machine, beside a floor of the same datagrams.
+
+mod failover;
+pub mod floor;
+mod load;
+mod loss;
+mod processes;
+mod report;
+mod sessions;
+mod subject;
+
+use std::io;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::{MAX_NODES_U8, refuse};
+use crate::faults::Probability;
+use crate::timing::TimingArguments;
+use report::Report;
+use subject::{Cluster, Floor};
+
+/// `coracle bench`.
+#[derive(Args)]
+pub struct BenchArguments {
+    /// How many nodes
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_NODES_U8))
+    )]
+    nodes: u8,
+    /// How many bytes a command has
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 16,
+        value_parser = clap::value_parser!(u16).range(8..=768)
+    )]
+    size: u16,
+    /// How many commands are in flight, each in a session of its own
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..=256)
+    )]
+    inflight: u16,
+    /// For how long the cluster is kept busy, and the floor as long
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(1..=3600)
+    )]
+    seconds: u32,
+    /// Lose this part of the datagrams between nodes, such as 10%; the floor loses nothing
+    #[arg(long, value_name = "P")]
+    loss: Option<Probability>,
+    /// What is lost follows from this number
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    seed: u64,
+    /// Instead: kill the leaders of this many clusters, and measure how long nothing can be written
+    #[arg(long, value_name = "KILLS", conflicts_with_all = ["loss", "loss_curve"])]
+    failover: Option<u16>,
+    /// Instead: the rate that is left at 1, 5, 10, 20 and 30 % loss, with 1, 16 and 64 in flight
+    #[arg(long, conflicts_with_all = ["loss", "inflight"])]
+    loss_curve: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// How fast the nodes are.
+    #[command(flatten)]
+    timing: TimingArguments,
+}
+
+/// `coracle floor`.
+#[derive(Args, Clone, Debug)]
+pub struct FloorArguments {
+    /// The UDP port of this process
+    #[arg(long)]
+    port: u16,
+    /// The ports of those that a leader sends to; a follower has none
+    #[arg(long, num_args = 0..)]
+    followers: Vec<u16>,
+    /// How long each datagram is
+    #[arg(long)]
+    sizes: floor::Sizes,
+}
+
+/// Measures, and prints what came of it.
+///
+/// # Errors
+/// When processes cannot be started, or something fails that should not.
+pub fn run(arguments: &BenchArguments) -> io::Result<()> {
+    arguments.timing.timing().unwrap_or_else(|why| refuse("bench", why));
+    if let Some(kills) = arguments.failover {
+        return failover::run(arguments, kills);
+    }
+    if arguments.loss_curve {
+        return loss::run(arguments);
+    }
+    let progress = progress(u64::from(TURNS) * 2);
+    let mut cluster = Cluster::start(arguments, arguments.loss)?;
+    let mut ours = cluster.load(arguments, arguments.inflight)?;
+    let sizes = cluster.sizes(&ours.flow)?;
+    let mut floor = Floor::start(arguments.nodes, sizes)?;
+    let mut theirs = floor.load(arguments.inflight, sizes)?;
+    let repeated = ours.flow.repeated();
+    let span = Duration::from_secs(u64::from(arguments.seconds)) / TURNS;
+    for _ in 0..TURNS {
+        cluster.turn(&mut ours, span)?;
+        progress.inc(1);
+        floor.turn(&mut theirs, span)?;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    let repeated = ours.flow.repeated() - repeated;
+    Report::new(arguments, &ours.measured, &theirs.measured, repeated).print(arguments.json)
+}
+
+/// On standard error, and only where somebody sees it.
+fn progress(steps: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("measuring [{bar:40}] {pos}/{len}, {eta} left");
+    ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// How often the cluster and the floor take turns.
+const TURNS: u32 = 10;

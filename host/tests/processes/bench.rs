@@ -1,0 +1,90 @@
+//! `coracle bench`: counts are judged here, and times are not.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::process::{Process, eventually};
+
+/// What it prints as JSON, once it has ended well.
+fn measured(arguments: &[&str]) -> Value {
+    let mut bench = Process::start(&[&["bench", "--json"], arguments].concat());
+    let line = bench.line();
+    assert!(bench.status().success(), "{}", bench.errors());
+    assert_eq!(bench.rest(), "");
+    serde_json::from_str(&line).unwrap()
+}
+
+fn number(value: &Value, path: &str) -> f64 {
+    value.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {value}"))
+}
+
+#[test]
+fn a_lone_command_costs_its_leader_three_datagrams() {
+    let report = measured(&["--seconds", "1"]);
+    assert!(number(&report, "/cluster/operations") > 100.0, "{report}");
+    let floor = number(&report, "/floor/leader_datagrams_per_command");
+    assert!((2.99..3.01).contains(&floor), "{report}");
+    // A follower that was not scheduled is sent several commands at once, and heartbeats count too.
+    let cluster = number(&report, "/cluster/leader_datagrams_per_command");
+    assert!((1.9..3.2).contains(&cluster), "{report}");
+    let bytes =
+        ["/cluster", "/floor"].map(|of| number(&report, &format!("{of}/leader_bytes_per_command")));
+    let is_alike = (bytes[0] / bytes[1] - 1.0).abs() < 0.3;
+    assert!(is_alike, "the floor's datagrams have other lengths: {bytes:?}");
+}
+
+#[test]
+fn many_commands_in_flight_share_datagrams_though_some_are_lost() {
+    let report =
+        measured(&["--seconds", "1", "--inflight", "32", "--loss", "10%", "--size", "100"]);
+    assert!(number(&report, "/cluster/operations") > 500.0, "{report}");
+    assert!(number(&report, "/cluster/leader_datagrams_per_command") < 2.0, "{report}");
+    assert_eq!(report["loss"], "10%");
+}
+
+#[test]
+fn a_killed_leader_is_replaced_while_the_bench_looks() {
+    let timing = ["--heartbeat", "5ms", "--election", "20ms..40ms"];
+    let report = measured(&[&["--failover", "2"][..], &timing].concat());
+    assert_eq!(number(&report, "/kills"), 2.0);
+    assert!(number(&report, "/shortest_ms") > 0.0, "{report}");
+}
+
+#[test]
+fn no_process_outlives_a_bench_that_is_killed() {
+    let mut bench = Process::start(&["bench", "--seconds", "60"]);
+    let id = bench.id();
+    let children = || fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    // Three nodes, and three processes of the floor.
+    assert!(eventually(|| children().split_whitespace().count() == 6), "{}", bench.errors());
+    let started = children();
+    bench.kill();
+    for child in started.split_whitespace() {
+        let is_gone = || {
+            let status = fs::read_to_string(Path::new("/proc").join(child).join("status"));
+            status.map_or(true, |status| status.contains("State:\tZ"))
+        };
+        assert!(eventually(is_gone), "process {child} is left");
+    }
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    for arguments in [
+        &["--size", "7"][..],
+        &["--size", "769"],
+        &["--inflight", "0"],
+        &["--inflight", "257"],
+        &["--loss", "101%"],
+        &["--nodes", "0"],
+        &["--failover", "1", "--loss", "1%"],
+        &["--heartbeat", "50ms", "--election", "20ms..40ms"],
+    ] {
+        let mut bench = Process::start(&[&["bench"], arguments].concat());
+        assert_ne!(bench.status().code(), Some(0), "{arguments:?}");
+        assert_eq!(bench.rest(), "", "{arguments:?}");
+        assert!(!bench.errors().is_empty(), "{arguments:?}");
+    }
+}
