@@ -70,7 +70,7 @@ fn serve(ports: [u16; 3], place: usize, allocated: &AtomicU64, is_over: &AtomicB
     let others: Vec<u16> = ports.iter().copied().filter(|other| *other != ports[place]).collect();
     let roster = Roster::of_ports(ports[place], &others);
     let timing = Timing::from_heartbeat(Ticks(20_000));
-    let Usual { node: usual } = Usual::parse_from(["node"]);
+    let Usual { node: usual } = Usual::parse_from(["node", "--id", "1", "--listen", "localhost:1"]);
     let node = setup::node(&roster, timing, &usual.limits, &usual.joining, &BigInt::ZERO).unwrap();
     let socket = bind(loopback(ports[place]), BIND_PATIENCE).unwrap();
     let (_requests, inbox) = sync_channel(1);
