@@ -47,6 +47,8 @@ pub(crate) struct Log<M> {
     reserve: Reserve,
     /// An entry found no room since the log was compacted last.
     is_pressed: bool,
+    /// How many more bytes of entries the medium has room for.
+    headroom: usize,
 }
 
 /// Room that commands leave to the entries with which new leaders begin: a log full of uncommitted
@@ -118,6 +120,7 @@ impl<M: Memory> Log<M> {
             last_configuration: Index::ZERO,
             reserve: Reserve::default(),
             is_pressed: false,
+            headroom: usize::MAX,
         })
     }
 
@@ -182,7 +185,13 @@ impl<M: Memory> Log<M> {
         if self.free_entries() <= self.reserve.entries {
             return 0;
         }
-        self.free_bytes().saturating_sub(self.reserve.bytes)
+        self.free_bytes().saturating_sub(self.reserve.bytes).min(self.headroom)
+    }
+
+    /// The medium has room for so many more bytes of entries: commands beyond find the log full.
+    #[inline]
+    pub(crate) fn set_headroom(&mut self, bytes: usize) {
+        self.headroom = bytes;
     }
 
     /// Whether all entries behind `index` are commands, without looking at each.
@@ -260,6 +269,7 @@ impl<M: Memory> Log<M> {
                 let slot = slots.get_mut(position).ok_or(AppendError::LogFull)?;
                 *slot = Slot::at(ring.tail);
                 ring.tail += length;
+                self.headroom = self.headroom.saturating_sub(length);
                 self.ring = ring;
                 self.last = id;
                 if kind != EntryKind::Command {

@@ -209,6 +209,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     /// # Errors
     /// [`Dropped`] says why nothing came of it; it was counted.
     pub fn receive(&mut self, from: P::Address, datagram: &[u8]) -> Result<(), Dropped> {
+        self.raft.set_room(self.storage.room());
         match self.raft.receive(datagram)? {
             Received::Peer => {}
             Received::Client(request) => self.on_request(from, &request),
@@ -226,6 +227,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         &mut self,
         command: &<P::Machine as StateMachine>::Command<'_>,
     ) -> Result<EntryId, ProposeError> {
+        self.raft.set_room(self.storage.room());
         self.raft.propose_with(|space| command::write_plain(command, space))
     }
 

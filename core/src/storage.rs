@@ -16,7 +16,14 @@ pub trait Storage {
 
     /// Whether a node that is started again finds what was persisted. Without that its log may be
     /// dropped without a snapshot as far as every member holds it.
-    const IS_DURABLE: bool;
+    fn is_durable(&self) -> bool;
+
+    /// How many bytes of commands, in one write, are sure to find room beside all that was handed
+    /// over already. Commands beyond that are not taken, as when the log is full; what a cluster needs
+    /// to go on without commands is, so a medium holds some room back for it.
+    fn room(&self) -> usize {
+        usize::MAX
+    }
 
     /// Makes a write durable, or begins to.
     ///
@@ -122,7 +129,9 @@ pub struct Volatile;
 impl Storage for Volatile {
     type Error = Infallible;
 
-    const IS_DURABLE: bool = false;
+    fn is_durable(&self) -> bool {
+        false
+    }
 
     fn persist(&mut self, _: &Write<'_>, _: Receipt) -> Result<Persisted, Infallible> {
         Ok(Persisted::Done)
@@ -166,7 +175,9 @@ impl<B> VolatileSnapshots<B> {
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for VolatileSnapshots<B> {
     type Error = Infallible;
 
-    const IS_DURABLE: bool = false;
+    fn is_durable(&self) -> bool {
+        false
+    }
 
     fn persist(&mut self, _: &Write<'_>, _: Receipt) -> Result<Persisted, Infallible> {
         Ok(Persisted::Done)

@@ -119,6 +119,7 @@ impl<M: Memory> Log<M> {
         let mut last_internal = self.last_internal;
         let mut last_configuration = self.last_configuration;
         let reserve = self.reserve;
+        let mut headroom = self.headroom;
         // What is found to fit is copied in one go, `from` to the offset `to`.
         let mut from = run;
         let mut to = ring.tail;
@@ -129,10 +130,12 @@ impl<M: Memory> Log<M> {
             let is_placed = room >= next.length;
             let wrapped = if is_placed { None } else { ring.wrapped(index.next()) };
             let wrapped = wrapped.filter(|ring| ring.room(bytes.len()) >= next.length);
-            let kept = if next.kind == EntryKind::Command { reserve } else { Reserve::default() };
+            let is_command = next.kind == EntryKind::Command;
+            let kept = if is_command { reserve } else { Reserve::default() };
             free_bytes = wrapped.map_or(free_bytes, |ring| ring.free(bytes.len()));
-            let is_full =
-                free_entries <= kept.entries || free_bytes < next.length.saturating_add(kept.bytes);
+            let is_full = free_entries <= kept.entries
+                || free_bytes < next.length.saturating_add(kept.bytes)
+                || is_command && headroom < next.length;
             if is_full || !is_placed && wrapped.is_none() {
                 // What follows does not fit, but it must be well-formed all the same.
                 check(next.rest, next.term, max_term)?;
@@ -157,12 +160,14 @@ impl<M: Memory> Log<M> {
             ring.tail += next.length;
             room -= next.length;
             free_bytes -= next.length;
+            headroom = headroom.saturating_sub(next.length);
             free_entries -= 1;
             term = next.term;
             rest = next.rest;
         }
         copy(bytes.get_mut(to..ring.tail).unwrap_or_default(), from);
         self.ring = ring;
+        self.headroom = headroom;
         self.last = EntryId { term, index };
         self.last_internal = last_internal;
         self.last_configuration = last_configuration;

@@ -367,3 +367,17 @@ fn commands_leave_an_eighth_of_the_bytes_to_other_entries() {
         log.append(Term(1), EntryKind::Noop, &[]).unwrap();
     }
 }
+
+#[test]
+fn commands_that_the_medium_has_no_room_for_find_the_log_full() {
+    for (room, taken) in [(12, 1), (13, 2), (14, 2)] {
+        let mut log = small();
+        let run = [encode(1, 2, &[0; 4]), encode(1, 2, &[0])].concat();
+        log.set_headroom(room);
+        let extended = log.extend(Index::ZERO, &run, Index::ZERO, LATE).unwrap();
+        assert_eq!(extended.verified, Index(taken), "{room}");
+        assert_eq!(log.is_pressed(), taken < 2);
+        assert_eq!(log.room_for_command(), room - if taken < 2 { 8 } else { 13 });
+        log.append(Term(1), EntryKind::Noop, &[]).unwrap();
+    }
+}

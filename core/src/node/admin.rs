@@ -16,7 +16,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     /// # Errors
     /// [`ChangeError`]: nothing has changed.
     pub fn change(&mut self, change: Change) -> Result<EntryId, ChangeError> {
-        if !P::Storage::IS_DURABLE && !self.keeps_voters(change) {
+        if !self.storage.is_durable() && !self.keeps_voters(change) {
             return Err(ChangeError::FixedVoters);
         }
         self.raft.change(&[change])

@@ -51,7 +51,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
 
     #[cold]
     fn compact(&mut self) -> Result<(), ErrorOf<P>> {
-        let is_cheap = !P::Storage::IS_DURABLE && !self.raft.wants_snapshot();
+        let is_cheap = !self.storage.is_durable() && !self.raft.wants_snapshot();
         if is_cheap && self.raft.has_enough_to_drop() {
             self.raft.compact(self.raft.compactable());
             return Ok(());
@@ -59,7 +59,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         if self.raft.may_save_snapshot() {
             return self.save();
         }
-        if !P::Storage::IS_DURABLE {
+        if !self.storage.is_durable() {
             self.raft.compact(self.raft.compactable());
         }
         Ok(())
@@ -98,7 +98,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
             }
             Saving::NoRoom => {
                 self.raft.snapshot_refused();
-                if !P::Storage::IS_DURABLE {
+                if !self.storage.is_durable() {
                     self.raft.compact(self.raft.compactable());
                 }
             }

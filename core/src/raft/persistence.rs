@@ -146,6 +146,18 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.on_durable();
     }
 
+    /// How many bytes of commands are sure to find room on the medium, in one write, beside all that
+    /// was submitted. Commands beyond that find the log full, at a leader and at a follower;
+    /// other entries do not. `usize::MAX` is no bound, which is how a node begins.
+    #[inline]
+    pub fn set_room(&mut self, bytes: usize) {
+        let waiting = match bytes {
+            usize::MAX => 0,
+            _ => self.log.bytes_between(self.durability.submitted, self.log.last().index),
+        };
+        self.log.set_headroom(bytes.saturating_sub(waiting));
+    }
+
     /// All that there is to write is on the medium now.
     #[inline]
     pub(super) fn all_durable(&mut self) {

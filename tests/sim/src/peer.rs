@@ -208,7 +208,9 @@ pub fn known(peer: &dyn Peer, index: Index) -> Option<Known> {
 impl Storage for Shared {
     type Error = DiskError;
 
-    const IS_DURABLE: bool = true;
+    fn is_durable(&self) -> bool {
+        true
+    }
 
     fn persist(&mut self, write: &Write<'_>, receipt: Receipt) -> Result<Persisted, DiskError> {
         let is_done = self.0.borrow_mut().write(write, Some(receipt))?;

@@ -363,7 +363,9 @@ pub struct Broken;
 impl Storage for Medium {
     type Error = Broken;
 
-    const IS_DURABLE: bool = false;
+    fn is_durable(&self) -> bool {
+        false
+    }
 
     fn persist(&mut self, _: &Write<'_>, receipt: Receipt) -> Result<Persisted, Broken> {
         match self.mode {

@@ -1,0 +1,8 @@
+//! Storage on files that lose whatever a power cut can lose.
+
+mod crash;
+mod damage;
+mod directory;
+mod fake;
+mod full;
+mod script;
