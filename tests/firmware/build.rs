@@ -7,8 +7,10 @@ fn main() {
     fs::write(out.join("memory.x"), include_str!("memory.x")).expect("memory.x can be written");
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-link-arg=-Tlink.x");
-    // Of those that log.
-    println!("cargo:rustc-link-arg-tests=-Tdefmt.x");
+    // Those that log.
+    for kind in ["tests", "bin=cost"] {
+        println!("cargo:rustc-link-arg-{kind}=-Tdefmt.x");
+    }
     // The tests run on QEMU's mps2-an385: a rule holds a whole cluster and all of its mail, which no
     // member does. The images that are measured have what a TI LM3S6965 has.
     for (kind, flash, ram, stack) in [("tests", "4M", "4M", "1M"), ("bins", "256K", "64K", "16K")] {

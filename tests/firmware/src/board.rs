@@ -91,6 +91,13 @@ impl Clock {
     }
 }
 
+/// Nothing goes on.
+pub fn stop() -> ! {
+    loop {
+        cortex_m::asm::wfi();
+    }
+}
+
 fn read(register: *const u32) -> u32 {
     // SAFETY: one of the registers below, which may be read at any time.
     unsafe { register.read_volatile() }

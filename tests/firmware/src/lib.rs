@@ -2,6 +2,7 @@
 #![no_std]
 
 pub mod board;
+pub mod count;
 pub mod stack;
 pub mod thin;
 

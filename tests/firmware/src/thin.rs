@@ -7,25 +7,29 @@ use coracle::{
 };
 use coracle_rules::harness::Random;
 
+use static_cell::StaticCell;
+
 use crate::board::Address;
 
 /// The bytes of a datagram.
 pub const DATAGRAM: usize = 512;
 
-/// The log.
+/// The log's memory. It has a static of its own, so that it never passes through the stack, and
+/// since it is all zeros it takes no flash.
 pub type Log = Array<4096, 64>;
 
 /// The protocol alone.
-pub type Protocol = Raft<Log, Random, Checksum, 4>;
+pub type Protocol<const MEMBERS: usize = 4> = Raft<&'static mut Log, Random, Checksum, MEMBERS>;
 
 /// The whole member.
-pub type Member = Node<Thin, 4, 4, 4>;
+pub type Member<const MEMBERS: usize = 4, const SESSIONS: usize = 4, const PENDING: usize = 4> =
+    Node<Thin, MEMBERS, SESSIONS, PENDING>;
 
 /// What it is made of.
 pub struct Thin;
 
 impl Platform for Thin {
-    type Memory = Log;
+    type Memory = &'static mut Log;
     type Random = Random;
     type Seal = Checksum;
     type Storage = Volatile;
@@ -63,24 +67,41 @@ impl StateMachine for Total {
     }
 }
 
-/// How it is set up.
-#[must_use]
-pub fn options(id: NodeId) -> Options {
+/// The protocol of a blank member, made where it stays.
+#[inline(always)]
+pub fn protocol(
+    place: &'static StaticCell<Protocol>,
+    log: &'static mut Log,
+    id: NodeId,
+    others: &[NodeId],
+) -> Option<&'static mut Protocol> {
+    match Raft::new(&options(id), others, log, random(id), Checksum) {
+        Ok(raft) => place.try_init_with(|| raft),
+        Err(_) => None,
+    }
+}
+
+/// A blank member, made where it stays.
+#[inline(always)]
+pub fn member(
+    place: &'static StaticCell<Member>,
+    log: &'static mut Log,
+    id: NodeId,
+    others: &[NodeId],
+) -> Option<&'static mut Member> {
+    match Raft::new(&options(id), others, log, random(id), Checksum) {
+        Ok(raft) => place.try_init_with(|| Node::new(raft, Volatile, Total(0))),
+        Err(_) => None,
+    }
+}
+
+fn options(id: NodeId) -> Options {
     let mut options = Options::new(ClusterId(7), id, Timing::from_heartbeat(Ticks(50)));
     options.datagram = 512;
     options
 }
 
-/// The protocol of a blank member, and with it all three.
-#[inline(always)]
-#[must_use]
-pub fn protocol(id: NodeId, others: &[NodeId], seed: u64) -> Option<Protocol> {
-    Raft::new(&options(id), others, Array::zeroed(), Random::new(seed), Checksum).ok()
-}
-
-/// A blank member.
-#[inline(always)]
-#[must_use]
-pub fn member(id: NodeId, others: &[NodeId], seed: u64) -> Option<Member> {
-    protocol(id, others, seed).map(|raft| Node::new(raft, Volatile, Total(0)))
+/// Not what a product should have: it must differ from start to start.
+fn random(id: NodeId) -> Random {
+    Random::new(u64::from(id.0))
 }

@@ -2,32 +2,30 @@
 #![no_std]
 #![no_main]
 
-use coracle_firmware::board::{Clock, Line};
+use core::hint::black_box;
+
+use coracle_firmware::board::{Clock, Line, stop};
 use coracle_firmware::thin::DATAGRAM;
 use coracle_rules::harness::Random;
-use static_cell::StaticCell;
+use cortex_m::Peripherals;
+use static_cell::ConstStaticCell;
 
 coracle_firmware::never_panicking!();
 
-static BUFFER: StaticCell<[u8; DATAGRAM]> = StaticCell::new();
+static BUFFER: ConstStaticCell<[u8; DATAGRAM]> = ConstStaticCell::new([0; DATAGRAM]);
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    let Some(peripherals) = cortex_m::Peripherals::take() else { stop() };
+    let (Some(peripherals), Some(buffer)) = (Peripherals::take(), BUFFER.try_take()) else {
+        stop()
+    };
     let mut clock = Clock::new(peripherals.SYST);
-    let Some(buffer) = BUFFER.try_init([0; DATAGRAM]) else { stop() };
     let mut random = Random::new(7);
     let mut line = Line::new();
     loop {
-        core::hint::black_box((clock.elapsed(), random.next()));
+        black_box((clock.elapsed(), random.next()));
         while let Some((from, length)) = line.receive(buffer) {
             line.send(from, buffer.get(..length).unwrap_or(&[]));
         }
-    }
-}
-
-fn stop() -> ! {
-    loop {
-        cortex_m::asm::wfi();
     }
 }

@@ -2,29 +2,37 @@
 #![no_std]
 #![no_main]
 
-use coracle::{Destination, Event, NodeId, Ticks};
-use coracle_firmware::board::{Address, Clock, Line};
-use coracle_firmware::thin::{self, DATAGRAM, Member};
-use static_cell::StaticCell;
+use coracle::{Array, Destination, Event, NodeId, Ticks};
+use coracle_firmware::board::{Address, Clock, Line, stop};
+use coracle_firmware::thin::{self, DATAGRAM, Log, Member};
+use cortex_m::Peripherals;
+use static_cell::{ConstStaticCell, StaticCell};
 
 coracle_firmware::never_panicking!();
 
+static LOG: ConstStaticCell<Log> = ConstStaticCell::new(Array::zeroed());
 static MEMBER: StaticCell<Member> = StaticCell::new();
-static BUFFER: StaticCell<[u8; DATAGRAM]> = StaticCell::new();
+static BUFFER: ConstStaticCell<[u8; DATAGRAM]> = ConstStaticCell::new([0; DATAGRAM]);
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    let Some(peripherals) = cortex_m::Peripherals::take() else { stop() };
-    let mut clock = Clock::new(peripherals.SYST);
-    let Some(member) = thin::member(NodeId(1), &[NodeId(2), NodeId(3)], 7) else { stop() };
-    let (Some(member), Some(buffer)) = (MEMBER.try_init(member), BUFFER.try_init([0; DATAGRAM]))
-    else {
-        stop()
-    };
+    let (Some(peripherals), Some(member)) = (Peripherals::take(), set_up()) else { stop() };
+    serve(member, &mut Clock::new(peripherals.SYST))
+}
+
+#[inline(never)]
+fn set_up() -> Option<&'static mut Member> {
+    thin::member(&MEMBER, LOG.try_take()?, NodeId(1), &[NodeId(2), NodeId(3)])
+}
+
+#[inline(never)]
+fn serve(member: &mut Member, clock: &mut Clock) -> ! {
+    let Some(buffer) = BUFFER.try_take() else { stop() };
     let mut line = Line::new();
     loop {
         member.tick(Ticks(u64::from(clock.elapsed())));
         while let Some((from, length)) = line.receive(buffer) {
+            // What is dropped is counted.
             let _dropped = member.receive(from, buffer.get(..length).unwrap_or(&[]));
         }
         while let Ok(Some(event)) = member.poll(buffer) {
@@ -39,11 +47,5 @@ fn address(to: Destination<Address>) -> Address {
     match to {
         Destination::Peer(id, _) => id.0.to_le_bytes()[0],
         Destination::Client(address) => address,
-    }
-}
-
-fn stop() -> ! {
-    loop {
-        cortex_m::asm::wfi();
     }
 }
