@@ -147,10 +147,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     ) -> Result<Self, SetupError> {
         let incarnation = Incarnation(nonzero(&mut random));
         let hard = HardState { incarnation, ..HardState::default() };
-        let mut raft = Self::with_hard_state(options, others, memory, random, seal, hard)?;
         // Whoever heard of this life would count on it: it must be on the medium before.
-        raft.durability.hard_changed();
-        Ok(raft)
+        let mut durability = Durability::default();
+        durability.hard_changed();
+        Self::with_hard_state(options, others, memory, random, seal, (hard, durability))
     }
 
     fn with_hard_state(
@@ -159,7 +159,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         memory: M,
         mut random: R,
         seal: S,
-        hard: HardState,
+        (hard, durability): (HardState, Durability),
     ) -> Result<Self, SetupError> {
         options.check(others, N)?;
         let mut log = Log::new(memory).map_err(SetupError::Log)?;
@@ -188,7 +188,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             process,
             hard,
             log,
-            durability: Durability::default(),
+            durability,
             commit: Index::ZERO,
             applied: Index::ZERO,
             everywhere: Index::ZERO,

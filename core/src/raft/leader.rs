@@ -43,21 +43,11 @@ pub(crate) struct Leader<const N: usize> {
 }
 
 impl<const N: usize> Leader<N> {
-    pub(crate) fn new(
-        links: usize,
-        next: Index,
-        first: Index,
-        now: Ticks,
-        timing: &Timing,
-        chunks: u16,
-    ) -> Self {
-        let mut progress = Vec::new();
-        for _link in 0..links {
-            // There is room: the links are in a vector of the same capacity.
-            let _room = progress.push(Progress::new(next, now));
-        }
+    /// A leader that knows of nobody yet: see `watch`.
+    #[inline]
+    pub(crate) fn new(first: Index, now: Ticks, timing: &Timing, chunks: u16) -> Self {
         Self {
-            progress,
+            progress: Vec::new(),
             first,
             heartbeat_at: now.plus(timing.heartbeat),
             quorum_at: now.plus(timing.election_min),
@@ -66,6 +56,15 @@ impl<const N: usize> Leader<N> {
             handover: None,
             lease_until: Ticks(0),
             may_lease: true,
+        }
+    }
+
+    /// Begins to keep account of so many links. It is done where the leader lies: on its way there
+    /// it would be on the stack twice, which is the deepest that a small machine gets.
+    pub(crate) fn watch(&mut self, links: usize, next: Index, now: Ticks) {
+        for _link in 0..links {
+            // There is room: the links are in a vector of the same capacity.
+            let _room = self.progress.push(Progress::new(next, now));
         }
     }
 

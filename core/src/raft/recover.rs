@@ -3,6 +3,7 @@
 use rand_core::Rng;
 
 use super::Raft;
+use super::persistence::Durability;
 use super::role::{Follower, Role};
 use crate::configuration::{Configuration, Members};
 use crate::log::{BadRun, Memory};
@@ -66,7 +67,14 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         {
             return Err(SetupError::Stored);
         }
-        let mut raft = Self::with_hard_state(options, others, memory, random, seal, saved.hard)?;
+        let mut raft = Self::with_hard_state(
+            options,
+            others,
+            memory,
+            random,
+            seal,
+            (saved.hard, Durability::default()),
+        )?;
         raft.log.reset(saved.base);
         raft.commit = saved.applied;
         raft.applied = saved.applied;

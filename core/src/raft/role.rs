@@ -110,7 +110,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// Asks everybody whether they would elect us, changing nothing (thesis 9.6).
     pub(super) fn become_pre_candidate(&mut self) {
         count(&mut self.counters.pre_elections);
-        self.begin_campaign(Role::PreCandidate, false);
+        let campaign = self.begin_campaign(false);
+        self.role = Role::PreCandidate(campaign);
         self.count_pre_votes();
     }
 
@@ -125,27 +126,23 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.hard.vote = Some(self.member());
         self.durability.hard_changed();
         count(&mut self.counters.elections);
-        self.begin_campaign(Role::Candidate, is_handover);
+        let campaign = self.begin_campaign(is_handover);
+        self.role = Role::Candidate(campaign);
         self.count_votes();
     }
 
-    fn begin_campaign(&mut self, role: fn(Campaign) -> Role<N>, is_handover: bool) {
+    fn begin_campaign(&mut self, is_handover: bool) -> Campaign {
         self.draw_timeout();
         self.forget_replies();
         self.fail_reads();
         // A voter that was started again may not know our tag any more.
         self.links.iter_mut().for_each(|link| link.inside = false);
         let resend_at = self.now.plus(self.options.timing.heartbeat);
-        self.role = role(Campaign {
-            granted: PeerSet::EMPTY,
-            answered: PeerSet::EMPTY,
-            since: self.now,
-            resend_at,
-            is_handover,
-        });
         self.sends = self.quorums.peers();
         self.arm(resend_at);
         self.arm(self.now.plus(self.timeout));
+        let (granted, answered) = (PeerSet::EMPTY, PeerSet::EMPTY);
+        Campaign { granted, answered, since: self.now, resend_at, is_handover }
     }
 
     /// Leads the term: the log gets an entry of its own term, by which older ones are committed
@@ -186,14 +183,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         count(&mut self.counters.leaderships);
         self.fail_reads();
         self.forget_replies();
-        self.role = Role::Leader(Leader::new(
-            self.links.len(),
-            next,
-            first,
-            self.now,
-            &self.options.timing,
-            self.options.snapshot_chunks,
-        ));
+        let chunks = self.options.snapshot_chunks;
+        self.role = Role::Leader(Leader::new(first, self.now, &self.options.timing, chunks));
+        if let Role::Leader(leader) = &mut self.role {
+            leader.watch(self.links.len(), next, self.now);
+        }
         self.chunks = PeerSet::EMPTY;
         self.sends = self.followers;
         self.arm(self.now.plus(self.options.timing.heartbeat));
