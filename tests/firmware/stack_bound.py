@@ -36,7 +36,7 @@ def read(image: str) -> dict[int, Function]:
         text=True,
     ).stdout
     halves: dict[str, int] = {}
-    taken: set[int] = set()
+    taken = words(image)
     for line in listing.splitlines():
         if match := FUNCTION.match(line):
             function = functions.setdefault(int(match[1], 16), Function(match[2]))
@@ -91,7 +91,7 @@ def resolve(functions: dict[int, Function], taken: set[int]) -> None:
 
 
 def words(image: str) -> set[int]:
-    """All words of the image's constant data."""
+    """All words of the image's constant data, where tables of functions are."""
     dump = subprocess.run(
         ["arm-none-eabi-objdump", "--full-contents", "--section=.rodata", image],
         capture_output=True,
@@ -100,7 +100,8 @@ def words(image: str) -> set[int]:
     ).stdout
     found = set()
     for match in re.finditer(r"^ [0-9a-f]+ ((?:[0-9a-f]{8} )+)", dump, re.MULTILINE):
-        found |= {int.from_bytes(bytes.fromhex(word), "little") for word in match[1].split()}
+        row = bytes.fromhex(match[1])
+        found |= {int.from_bytes(row[at : at + 4], "little") for at in range(0, len(row), 4)}
     return found
 
 
