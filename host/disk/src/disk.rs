@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use coracle::{
-    BadSnapshot, Contents, Persisted, Place, Receipt, Saving, Snapshot, SnapshotName, Source,
-    Staging, Storage, Write,
+    Contents, Persisted, Place, Receipt, Saving, Snapshot, SnapshotName, Source, Staging, Storage,
+    Write,
 };
 
 use crate::error::DiskError;
 use crate::files::{File, Files};
 use crate::format::Identity;
 use crate::medium::{Batch, Medium, Options};
-use crate::recovered::Recovered;
+use crate::recovered::{Kept, Recovered};
 use crate::snapshot::{self, CONTENTS_AT, Reading, SNAPSHOT, STAGED};
 use crate::writer::Shared;
 
@@ -63,17 +63,15 @@ impl<F: Files> Disk<F> {
         self.shared.take_durable()
     }
 
-    /// Has a node restore its state from the kept snapshot, which has this many bytes.
+    /// What the node wrote into the snapshot that was found, for [`coracle::Node::restore`]. It stays
+    /// readable when another snapshot takes its place.
     ///
     /// # Errors
-    /// `BadSnapshot`: it is none of this node's.
-    pub fn restore(
-        &self,
-        length: u64,
-        restore: impl FnOnce(&mut dyn Source) -> Result<(), BadSnapshot>,
-    ) -> Result<(), BadSnapshot> {
-        let file = self.kept.as_ref().ok_or(BadSnapshot)?;
-        restore(&mut Reading::new(file, length))
+    /// [`DiskError`]: it cannot be opened.
+    pub fn contents(&self, kept: &Kept) -> Result<impl Source + use<F>, DiskError> {
+        let file = self.files.open(SNAPSHOT);
+        let fail = |error| DiskError::io(self.files.path(SNAPSHOT), "opened", error);
+        Ok(Reading::new(Box::new(file.map_err(fail)?), kept.length))
     }
 
     fn stage_in(&mut self, name: SnapshotName) -> Result<&F::File, DiskError> {

@@ -3,7 +3,7 @@
 //! [`Disk`] is a [`coracle::Storage`] that writes on a thread of its own, so that a slow disk does
 //! not keep a node from sending heartbeats. Beneath it [`Medium`] does one thing at a time, and what
 //! it has returned from is durable. Beneath that are [`Files`]: a real [`Directory`], or whatever
-//! a test puts there. `docs/storage.md` describes every byte.
+//! a test puts there. `format` has every record.
 //!
 //! What is promised: whatever was confirmed is there again after a crash of the process or of the
 //! machine, or the node refuses to start and says which file is wrong and where. What was never

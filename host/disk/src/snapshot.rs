@@ -1,6 +1,7 @@
 //! The snapshot's file: a head of one block, then the node's own bytes.
 
 use std::io;
+use std::ops::Deref;
 
 use coracle::{BadSnapshot, Full, Sink, Source};
 
@@ -51,8 +52,8 @@ impl<F: File> Sink for Writing<'_, F> {
 }
 
 /// Reads the node's own bytes, in order.
-pub(crate) struct Reading<'f, F> {
-    file: &'f F,
+pub(crate) struct Reading<T> {
+    file: T,
     offset: u64,
     length: u64,
     /// What was read ahead, and how much of it is used up.
@@ -60,8 +61,8 @@ pub(crate) struct Reading<'f, F> {
     used: usize,
 }
 
-impl<'f, F: File> Reading<'f, F> {
-    pub(crate) const fn new(file: &'f F, length: u64) -> Self {
+impl<T: Deref<Target: File>> Reading<T> {
+    pub(crate) const fn new(file: T, length: u64) -> Self {
         Self { file, offset: 0, length, ahead: Vec::new(), used: 0 }
     }
 
@@ -78,7 +79,7 @@ impl<'f, F: File> Reading<'f, F> {
     }
 }
 
-impl<F: File> Source for Reading<'_, F> {
+impl<T: Deref<Target: File>> Source for Reading<T> {
     fn read(&mut self, into: &mut [u8]) -> Result<(), BadSnapshot> {
         let mut filled = 0;
         while let Some(to) = into.get_mut(filled..).filter(|to| !to.is_empty()) {

@@ -111,8 +111,8 @@ impl<F: Files, T: Copy> Shared<F, T> {
     /// Writes until it is closed, or something fails. `wake` is called when there is news.
     pub(crate) fn run(&self, wake: &impl Fn()) {
         let mut queue = self.queue();
-        // When room for the next segment was looked for last.
-        let mut reserved_at = Instant::now();
+        // When room for the next segment was looked for last, and not found.
+        let mut missed_at: Option<Instant> = None;
         while queue.failure.is_none() {
             if let Some(receipt) = queue.receipt.take() {
                 let batch = std::mem::take(&mut queue.batch);
@@ -125,10 +125,10 @@ impl<F: Files, T: Copy> Shared<F, T> {
                 (medium.is_settled(), medium.is_prepared())
             };
             let is_idle = queue.receipt.is_none() && !queue.is_closed;
-            if !is_prepared && reserved_at.elapsed() >= RESERVE_INTERVAL {
+            if !is_prepared && missed_at.is_none_or(|at| at.elapsed() >= RESERVE_INTERVAL) {
                 // However busy it is: without a reserve no commands are taken in the end.
                 queue = self.work(queue, wake, Medium::prepare, None);
-                reserved_at = Instant::now();
+                missed_at = (!self.medium().is_prepared()).then(Instant::now);
             } else if is_idle && !is_settled {
                 queue = self.wait(queue, Some(SETTLE_AFTER));
                 if queue.receipt.is_none() && !queue.is_closed {
@@ -187,5 +187,5 @@ impl<F: Files, T: Copy> Shared<F, T> {
 
 /// How long nothing is to be written before the last mark is made durable.
 const SETTLE_AFTER: Duration = Duration::from_millis(20);
-/// How often room for the next segment is looked for.
+/// How often room for the next segment is looked for where there is none.
 const RESERVE_INTERVAL: Duration = Duration::from_millis(200);

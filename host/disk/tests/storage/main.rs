@@ -5,4 +5,5 @@ mod damage;
 mod directory;
 mod fake;
 mod full;
+mod node;
 mod script;
