@@ -63,6 +63,14 @@ impl Failure {
         Self::Refused(self.why())
     }
 
+    /// What a command ends with that failed so: 1, or 3 if nobody knows whether it takes effect.
+    pub const fn status(&self) -> u8 {
+        match self {
+            Self::Refused(_) => 1,
+            Self::Unknown(_) => 3,
+        }
+    }
+
     /// The reason alone.
     pub fn why(self) -> String {
         match self {

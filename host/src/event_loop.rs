@@ -171,6 +171,13 @@ const SOURCES: usize = 3;
 const MOST_DROPPED: usize = 1024;
 const BIND_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Has a loop look what there is for it.
+pub fn wake(waker: &Waker) {
+    if let Err(error) = waker.wake() {
+        warn!("the loop cannot be woken: {error}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

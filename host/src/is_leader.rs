@@ -10,7 +10,7 @@ use coracle::{NodeId, RoleName};
 
 use crate::client::{Failure, Session};
 use crate::config::Config;
-use crate::print::{complain, print};
+use crate::print::{failed, print};
 use crate::roster::any_address;
 use crate::servers::server;
 use crate::timing::Span;
@@ -36,10 +36,7 @@ pub fn run(arguments: &IsLeaderArguments) -> ExitCode {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
             Ok(()) | Err(_) => ExitCode::SUCCESS,
         },
-        Err(why) => {
-            complain(format_args!("error: {why}"));
-            ExitCode::FAILURE
-        }
+        Err(why) => failed(format_args!("error: {why}")),
     }
 }
 

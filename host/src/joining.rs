@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use coracle::{Address, Change, Member, Options};
-use log::{info, warn};
+use log::info;
 use mio::Waker;
 
 use crate::client::{Failure, Session};
+use crate::event_loop::wake;
 use crate::roster::{Peer, Roster, address_like};
 use crate::servers;
 use crate::setup::HostNode;
@@ -131,10 +132,7 @@ fn knock(session: &mut Session, change: Change, refusal: &Sender<String>, waker:
         if !was_unknown || Instant::now() >= deadline {
             // A node that has ended meanwhile needs no reason.
             let _told = refusal.send(why);
-            if let Err(error) = waker.wake() {
-                warn!("the loop cannot be woken: {error}");
-            }
-            return;
+            return wake(waker);
         }
         thread::sleep(PAUSE);
     }

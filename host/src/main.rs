@@ -34,6 +34,7 @@ use std::process::ExitCode;
 use log::LevelFilter;
 
 use cli::{Action, Cli};
+use print::failed;
 
 fn main() -> ExitCode {
     let Cli { action, log } = Cli::read();
@@ -74,9 +75,6 @@ fn end(result: io::Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody reads standard output any more: an end like any other.
         Err(why) if why.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("error: {why}");
-            ExitCode::FAILURE
-        }
+        Err(why) => failed(format_args!("error: {why}")),
     }
 }

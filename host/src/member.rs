@@ -1,7 +1,6 @@
 //! `coracle member` and `coracle transfer`: who belongs to a cluster, and who leads it.
 
 use std::fmt::Write;
-use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -10,7 +9,7 @@ use serde::Serialize;
 
 use crate::client::{Failure, Roll, Session};
 use crate::joining::decode;
-use crate::print::{complain, print};
+use crate::print::{complain, failed, give};
 use crate::servers::ServersArguments;
 use crate::timing::Span;
 
@@ -98,24 +97,14 @@ fn report(asking: &Asking, ask: impl FnOnce(&mut Session) -> Result<String, Fail
     let mut session = match session {
         Ok(session) => session,
         Err(why) => {
-            complain(format_args!("error: {why}; nothing happened"));
-            return ExitCode::FAILURE;
+            return failed(format_args!("error: {why}; nothing happened"));
         }
     };
     session.limit(asking.timeout.into());
     match ask(&mut session) {
-        Ok(answer) => match print(&answer) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                complain(format_args!("error: the answer cannot be written: {error}"));
-                ExitCode::FAILURE
-            }
-            Ok(()) | Err(_) => ExitCode::SUCCESS,
-        },
+        Ok(answer) => give(&answer),
         Err(failure) => {
-            let status = match failure {
-                Failure::Refused(_) => ExitCode::FAILURE,
-                Failure::Unknown(_) => ExitCode::from(OUTCOME_UNKNOWN),
-            };
+            let status = ExitCode::from(failure.status());
             complain(failure);
             status
         }
@@ -161,6 +150,3 @@ fn list(roll: &Roll, json: bool) -> String {
     }
     text
 }
-
-/// The exit status of a change of which nobody knows whether it is made.
-const OUTCOME_UNKNOWN: u8 = 3;

@@ -16,13 +16,13 @@ use std::thread;
 use std::time::Duration;
 
 use coracle::wire::{is_reply, is_request};
-use coracle::{Destination, Event, NodeId, RoleName, Ticks, Timing};
-use log::{debug, info, warn};
+use coracle::{Address, Destination, Event, NodeId, RoleName, Ticks, Timing};
+use log::{debug, info};
 use mio::Waker;
 use num_bigint::BigInt;
 
 use crate::console::{self, Outcome, Request};
-use crate::event_loop::{EventLoop, bind};
+use crate::event_loop::{EventLoop, bind, wake};
 use crate::faults::{self, Control, Life};
 use crate::joining::{self, Asking};
 use crate::local::{Local, Step, Taken};
@@ -175,10 +175,8 @@ impl Process {
     /// was when this one asked to be taken in.
     fn reach(&self, id: NodeId) -> Option<SocketAddr> {
         let members = &self.node.raft().configuration().members;
-        let mut named = members.iter().filter(|member| member.member.id == id);
-        let known = self.roster.address(id);
-        let known = known.or_else(|| named.find_map(|it| joining::decode(&it.address)));
-        known.or_else(|| met(self.asking.as_ref(), id))
+        let named = members.iter().filter(|member| member.member.id == id);
+        locate(&self.roster, self.asking.as_ref(), id, named.map(|it| &it.address))
     }
 
     fn follow_orders(&mut self) -> io::Result<Life> {
@@ -257,9 +255,8 @@ impl Process {
             let event = self.node.poll(&mut self.outgoing);
             match event.map_err(|error| io::Error::other(error.to_string()))? {
                 Some(Event::Send { to: Destination::Peer(id, address), datagram }) => {
-                    let told = self.roster.address(id);
-                    let told = told.or_else(|| joining::decode(&address));
-                    if let Some(to) = told.or_else(|| met(self.asking.as_ref(), id)) {
+                    let to = locate(&self.roster, self.asking.as_ref(), id, [&address]);
+                    if let Some(to) = to {
                         self.event_loop.send(to, datagram);
                     }
                 }
@@ -276,7 +273,7 @@ impl Process {
                 }
                 Some(Event::Applied { .. }) => {}
                 Some(Event::Restored { last }) => {
-                    log::info!(
+                    info!(
                         "Node {} goes on from a snapshot up to index {}",
                         self.node.raft().member().id,
                         last.index
@@ -320,8 +317,16 @@ impl Process {
     }
 }
 
-fn met(asking: Option<&Asking>, id: NodeId) -> Option<SocketAddr> {
-    asking?.met.iter().find(|peer| peer.id == id).map(|peer| peer.address)
+/// Where a node is, of which the log states these addresses.
+fn locate<'a>(
+    roster: &Roster,
+    asking: Option<&Asking>,
+    id: NodeId,
+    stated: impl IntoIterator<Item = &'a Address>,
+) -> Option<SocketAddr> {
+    let met = || asking?.met.iter().find(|peer| peer.id == id).map(|peer| peer.address);
+    let known = roster.address(id);
+    known.or_else(|| stated.into_iter().find_map(joining::decode)).or_else(met)
 }
 
 /// The console's side of the channels to the loop.
@@ -336,31 +341,27 @@ impl Link {
     fn serve(self, roster: &Roster, init: &BigInt) -> io::Result<()> {
         let ask = |request| self.ask(request);
         let result = console::serve(roster, init, io::stdin().lock(), io::stdout().lock(), ask);
-        let Self { requests, outcomes: _, waker } = self;
-        drop(requests);
-        wake(&waker);
+        self.close();
         result
     }
 
     /// Tells what was counted, whenever it is asked, until its input ends.
     fn count(self, traffic: &Traffic) -> io::Result<()> {
         let result = traffic.serve(io::stdin().lock(), io::stdout().lock());
+        self.close();
+        result
+    }
+
+    fn close(self) {
         let Self { requests, outcomes: _, waker } = self;
         drop(requests);
         wake(&waker);
-        result
     }
 
     fn ask(&self, request: Request) -> Option<Outcome> {
         self.requests.send(request).ok()?;
         wake(&self.waker);
         self.outcomes.recv().ok()
-    }
-}
-
-fn wake(waker: &Waker) {
-    if let Err(error) = waker.wake() {
-        warn!("the loop cannot be woken: {error}");
     }
 }
 

@@ -11,7 +11,7 @@ use coracle::{Counters, Epoch, PeerStatus, ProgressStatus, Status};
 use serde::{Serialize, Serializer};
 
 use crate::client::{Failure, Session};
-use crate::print::{complain, print};
+use crate::print::{complain, failed, print};
 use crate::roster::any_address;
 use crate::servers::{ServersArguments, server};
 use crate::timing::Span;
@@ -49,19 +49,13 @@ pub fn run(arguments: &StatusArguments) -> ExitCode {
     let session = servers.and_then(|servers| Session::new(&servers));
     let mut session = match session {
         Ok(session) => session,
-        Err(why) => {
-            complain(format_args!("error: {why}"));
-            return ExitCode::FAILURE;
-        }
+        Err(why) => return failed(format_args!("error: {why}")),
     };
     session.limit(arguments.timeout.into());
     let Some(interval) = arguments.watch else {
         return match show(arguments, &mut session) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(why) => {
-                complain(why);
-                ExitCode::FAILURE
-            }
+            Err(why) => failed(why),
         };
     };
     loop {

@@ -10,13 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Raft;
 use super::role::Role;
-use super::snapshot::CatchUp;
 use crate::configuration::{Address, MEMBER_BYTES_MAX, Member, Part, encode_members};
 use crate::log::{ENTRY_OVERHEAD_MAX, EntryKind, Memory};
 use crate::seal::Seal;
 use crate::sort::sort;
 use crate::status::count;
-use crate::types::{EntryId, MemberId, NodeId};
+use crate::types::{EntryId, Index, MemberId, NodeId};
 
 /// One thing that is to be different.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -232,13 +231,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     fn is_close(&self, member: MemberId) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
         let place = self.links.iter().position(|link| link.is(member));
-        let Some(progress) = place.and_then(|peer| leader.progress.get(peer)) else { return false };
-        let lacking = self.log.bytes_between(progress.matched, self.log.last().index);
-        matches!(progress.catch_up, CatchUp::Log)
-            && progress.matched >= self.log.base().index
-            && progress.matched.0 > 0
-            && self.now.since(progress.heard_at) < self.options.timing.election_min
-            && lacking <= self.options.window_bytes / 2
+        place.is_some_and(|peer| {
+            let has_begun = leader.progress.get(peer).is_some_and(|it| it.matched > Index::ZERO);
+            has_begun && self.keeps_up(peer, self.options.window_bytes / 2)
+        })
     }
 
     /// Appends a configuration of these members, which counts from now on.

@@ -33,8 +33,8 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    fn is_of(&self, term: Term, chunk: &Chunk<'_>) -> bool {
-        self.term == term && self.name == chunk.name && self.chunk_bytes == chunk.chunk_bytes
+    fn is_of(&self, term: Term, name: SnapshotName, chunk_bytes: u16) -> bool {
+        self.term == term && self.name == name && self.chunk_bytes == chunk_bytes
     }
 
     fn has(&self, chunk: u32) -> bool {
@@ -104,7 +104,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             return Ok(Received::Peer);
         }
         let term = self.hard.term;
-        let is_current = self.incoming.is_some_and(|incoming| incoming.is_of(term, chunk));
+        let is_current = self
+            .incoming
+            .is_some_and(|incoming| incoming.is_of(term, chunk.name, chunk.chunk_bytes));
         let is_late = self.incoming.is_some_and(|incoming| {
             incoming.term == term && chunk.name.last.index < incoming.name.last.index
         });
@@ -157,10 +159,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// The piece is kept, or is not for want of room. A piece that is dropped is a lost datagram.
     pub fn on_piece(&mut self, piece: &Piece<'_>, is_kept: bool) {
         let Some(incoming) = &mut self.incoming else { return };
-        let is_current = incoming.term == piece.term
-            && incoming.name == piece.name
-            && incoming.chunk_bytes == piece.chunk_bytes;
-        if !is_current {
+        if !incoming.is_of(piece.term, piece.name, piece.chunk_bytes) {
             return;
         }
         if !is_kept {

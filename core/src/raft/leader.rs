@@ -136,6 +136,19 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
     }
 
+    /// Whether this follower was heard lately and lacks no more than so many bytes of the log, and
+    /// nothing that the log has dropped.
+    pub(super) fn keeps_up(&self, peer: usize, bytes: usize) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        let Some(progress) = leader.progress.get(peer) else { return false };
+        let silence = self.now.since(progress.heard_at);
+        let lacking = self.log.bytes_between(progress.matched, self.log.last().index);
+        matches!(progress.catch_up, CatchUp::Log)
+            && progress.matched >= self.log.base().index
+            && silence < self.options.timing.election_min
+            && lacking <= bytes
+    }
+
     /// The follower has taken something, or at least agrees so far.
     #[inline]
     fn on_matched(&mut self, peer: usize, is_news: bool) {
@@ -149,8 +162,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             progress.timer.settle();
         } else if has_log && is_news {
             progress.timer.restart(self.now, retransmit_min, heartbeat);
-            let at = progress.timer.at();
-            self.wake = self.wake.min(at);
+            self.wake = self.wake.min(progress.timer.at());
         }
         if progress.next <= last || leader.handover.is_some() {
             self.sends.insert(peer);

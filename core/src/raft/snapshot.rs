@@ -351,8 +351,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let has_more = transfer.due().is_some();
         progress.timer.sent(number, now);
         progress.timer.start(now, retransmit_min, heartbeat);
-        let at = progress.timer.at();
-        self.wake = self.wake.min(at);
+        self.wake = self.wake.min(progress.timer.at());
         count(&mut self.counters.chunks_sent);
         if !has_more {
             self.chunks.remove(peer);
@@ -397,8 +396,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                     progress.timer.settle();
                 } else if is_news {
                     progress.timer.restart(now, retransmit_min, heartbeat);
-                    let at = progress.timer.at();
-                    self.wake = self.wake.min(at);
+                    self.wake = self.wake.min(progress.timer.at());
                 }
                 self.chunks.insert(peer);
             }
@@ -408,8 +406,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 progress.timer.stop();
                 progress.timer.back_off();
                 progress.timer.start(now, retransmit_min, heartbeat);
-                let at = progress.timer.at();
-                self.wake = self.wake.min(at);
+                self.wake = self.wake.min(progress.timer.at());
                 self.chunks.remove(peer);
                 count(&mut self.counters.snapshots_unwanted);
             }

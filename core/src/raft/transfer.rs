@@ -6,7 +6,6 @@ use rand_core::Rng;
 use super::Raft;
 use super::link::Link;
 use super::role::Role;
-use super::snapshot::CatchUp;
 use crate::log::Memory;
 use crate::message::{Message, TimeoutNow};
 use crate::seal::Seal;
@@ -98,14 +97,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Whether this voter was heard lately and lacks nothing but what is on its way.
     fn can_succeed(&self, peer: usize) -> bool {
-        let Role::Leader(leader) = &self.role else { return false };
-        let Some(progress) = leader.progress.get(peer) else { return false };
-        let silence = self.now.since(progress.heard_at);
-        let lacking = self.log.bytes_between(progress.matched, self.log.last().index);
-        matches!(progress.catch_up, CatchUp::Log)
-            && progress.matched >= self.log.base().index
-            && silence < self.options.timing.election_min
-            && lacking <= self.options.window_bytes
+        self.keeps_up(peer, self.options.window_bytes)
     }
 
     /// The voter that has most of the log, of those that can succeed us.

@@ -1,7 +1,6 @@
 //! `coracle client`: one command to a cluster, from any machine.
 
 use std::fmt::Write;
-use std::io;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -13,7 +12,7 @@ use crate::commands::{
     self, Encoded, IntegerLine, LineError, decode, describe, encode, parse_sum, printable, refusal,
     value,
 };
-use crate::print::{complain, print};
+use crate::print::{complain, failed, give};
 use crate::servers::ServersArguments;
 use crate::timing::Span;
 
@@ -61,18 +60,10 @@ pub fn run(arguments: &ClientArguments) -> ExitCode {
         session.limit(timeout.into());
     }
     match answer(&wish, &mut session) {
-        Ok(answer) => match print(&answer) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                failed(format_args!("error: the answer cannot be written: {error}"))
-            }
-            Ok(()) | Err(_) => ExitCode::SUCCESS,
-        },
+        Ok(answer) => give(&answer),
         Err(failure) => {
             let token = session.token();
-            let status = match failure {
-                Failure::Refused(_) => ExitCode::FAILURE,
-                Failure::Unknown(_) => ExitCode::from(OUTCOME_UNKNOWN),
-            };
+            let status = ExitCode::from(failure.status());
             complain(failure);
             if let Some(token) = token {
                 let servers = arguments.servers.repeated();
@@ -205,14 +196,6 @@ fn shown(key: &str, answer: &Answer<'_>) -> Option<String> {
         Answer::Integer { .. } => None,
     }
 }
-
-fn failed(why: impl std::fmt::Display) -> ExitCode {
-    complain(why);
-    ExitCode::FAILURE
-}
-
-/// The exit status of a command of which nobody knows whether it takes effect.
-const OUTCOME_UNKNOWN: u8 = 3;
 
 const FORMS: &str =
     "add N, sub N, mul N, get, set KEY VALUE, get KEY, del KEY, and two integers to be added up";

@@ -1,17 +1,14 @@
 //! The loop of a node allocates nothing for a command: counted by the allocator of this program's
 //! unit tests, on three nodes that speak over the loopback interface.
 
-#![allow(unsafe_code, reason = "an allocator is unsafe to implement; this one only counts")]
-
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::array;
-use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 
 use clap::Parser;
 use coracle::Timing;
+use coracle_bench::allocations::count;
 
 use super::*;
 use crate::client::Session;
@@ -23,46 +20,6 @@ use crate::roster::{loopback, servers_on};
 struct Usual {
     #[command(flatten)]
     node: NodeArguments,
-}
-
-struct Counting;
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-thread_local! {
-    // It has no destructor and a constant start, so reading it never allocates.
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-fn add() {
-    COUNT.set(COUNT.get() + 1);
-}
-
-// SAFETY: every call is the system allocator's own, with the arguments that came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        add();
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        add();
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        add();
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(memory, layout, bytes) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(memory, layout) }
-    }
 }
 
 /// A node's loop in a thread of its own, which tells after each turn what it has allocated so far.
@@ -79,15 +36,15 @@ fn serve(ports: [u16; 3], place: usize, allocated: &AtomicU64, is_over: &AtomicB
     let mut process = Process::new(roster, node, event_loop, (inbox, outbox)).unwrap();
     while !is_over.load(Ordering::Relaxed) {
         assert_eq!(process.turn().unwrap(), Life::GoesOn);
-        allocated.store(COUNT.get(), Ordering::Relaxed);
+        allocated.store(count(), Ordering::Relaxed);
     }
 }
 
 #[test]
 fn a_node_allocates_nothing_for_a_command() {
-    let before = COUNT.get();
+    let before = count();
     drop(std::hint::black_box(Vec::<u8>::with_capacity(1)));
-    assert_eq!(COUNT.get(), before + 1, "the allocator counts");
+    assert_eq!(count(), before + 1, "the allocator counts");
     let sockets: [UdpSocket; 3] = array::from_fn(|_| bind(loopback(0), BIND_PATIENCE).unwrap());
     let ports = sockets.map(|socket| socket.local_addr().unwrap().port());
     let (allocated, is_over) = ([const { AtomicU64::new(0) }; 3], AtomicBool::new(false));

@@ -1,7 +1,7 @@
 //! What one command costs three nodes in one thread, with no network between them: each datagram is
 //! built into a buffer and handed to its receiver.
 
-mod allocations;
+pub mod allocations;
 mod cluster;
 mod command;
 mod figures;
