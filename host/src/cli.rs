@@ -50,7 +50,7 @@ pub enum Action {
     /// In the first, all are on this machine, and a node's port is its id. In the second and third
     /// they are on any machines, and have the ids that they are given.
     #[command(verbatim_doc_comment)]
-    Node(NodeArguments),
+    Node(Box<NodeArguments>),
     /// Have a cluster do one command
     ///
     /// One of: add N, sub N, mul N, get, set KEY VALUE, get KEY, del KEY, and two integers, which

@@ -24,6 +24,7 @@ mod seal;
 mod servers;
 mod setup;
 mod status;
+mod storage;
 mod timer;
 mod timing;
 mod traffic;

@@ -46,7 +46,7 @@ pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
     info!("Node {} started on port {}", roster.id, roster.listen.port());
     let (requests, inbox) = sync_channel(1);
     let (outbox, outcomes) = channel();
-    let node = setup::node(&roster, timing, &arguments.limits, &arguments.joining, &init)?;
+    let node = setup::node(&roster, timing, arguments, event_loop.waker())?;
     let mut process = Process::new(roster.clone(), node, event_loop, (inbox, outbox))?;
     process.asking =
         arguments.joining.ask(&process.roster, &process.node, process.event_loop.waker())?;
@@ -145,6 +145,9 @@ impl Process {
         }
         self.heed_refusal()?;
         self.pass_time();
+        if let Some(receipt) = self.node.storage_mut().take_durable()? {
+            self.node.durable(receipt);
+        }
         self.receive();
         if self.take_requests() == Console::Closed {
             return Ok(Life::Ends);

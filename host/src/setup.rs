@@ -2,35 +2,43 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use coracle::{
-    Buffers, Client, ClientOptions, ClusterId, Node, NodeId, Options, Platform, Raft, Server, Slot,
-    Ticks, Timing, VolatileSnapshots,
+    Buffers, Client, ClientOptions, ClusterId, Index, Members, Node, NodeId, Options, Platform,
+    Raft, Saved, Server, Slot, Ticks, Timing,
 };
+use coracle_disk::{Identity, Recovered};
 use coracle_machines::{LIMIT_BYTES, Machine, Slot as KeySlot};
 use getrandom::SysRng;
-use num_bigint::BigInt;
+use log::info;
+use mio::Waker;
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
 use crate::cli::MAX_NODES;
 use crate::commands::{INIT_BYTES, to_number};
-use crate::joining::JoiningArguments;
-use crate::limits::LimitArguments;
+use crate::node::NodeArguments;
 use crate::roster::Roster;
 use crate::seal::FastChecksum;
+use crate::storage::HostStorage;
 
 /// The types of a node on a host.
 pub struct Host;
 
 impl Platform for Host {
-    type Memory = Buffers<Box<[u8]>, Box<[Slot]>>;
+    type Memory = Memory;
     type Random = ChaCha8Rng;
     type Seal = FastChecksum;
-    type Storage = VolatileSnapshots<Box<[u8]>>;
+    type Storage = HostStorage;
     type Machine = HostMachine;
     type Address = SocketAddr;
 }
+
+/// The log of a node on a host.
+type Memory = Buffers<Box<[u8]>, Box<[Slot]>>;
+
+type HostRaft = Raft<Memory, ChaCha8Rng, FastChecksum, MAX_NODES>;
 
 /// A node on a host.
 pub type HostNode = Node<Host, MAX_NODES, SESSIONS, PENDING>;
@@ -42,34 +50,78 @@ pub type HostClient =
 /// The machine of a host: its initial value may be larger than an operand.
 pub type HostMachine = Machine<Box<[u8]>, Box<[KeySlot]>, LIMIT_BYTES, INIT_BYTES>;
 
-/// A node that stores nothing.
+/// A node: one that begins, or one that goes on from its directory. The waker ends a wait of its loop
+/// when something that was written has become durable.
 ///
 /// # Errors
-/// When the nodes make no cluster.
+/// When the nodes make no cluster, or the directory cannot be used.
 pub fn node(
     roster: &Roster,
     timing: Timing,
-    limits: &LimitArguments,
-    joining: &JoiningArguments,
-    init: &BigInt,
+    arguments: &NodeArguments,
+    waker: Arc<Waker>,
 ) -> io::Result<Box<HostNode>> {
+    let limits = &arguments.limits;
     let options = Options { datagram: DATAGRAM_BYTES, ..Options::new(CLUSTER, roster.id, timing) };
-    let options = joining.state(limits.limit(options), roster)?;
+    let options = arguments.joining.state(limits.limit(options), roster)?;
+    let mut random = random()?;
+    let (storage, recovered) = match &arguments.storage.data_dir {
+        None => (HostStorage::memory(SNAPSHOT_BYTES), Recovered::default()),
+        Some(path) => {
+            let identity = Identity { cluster: CLUSTER, id: roster.id };
+            HostStorage::open(path, identity, &mut random, waker).map_err(io::Error::other)?
+        }
+    };
     let others: Vec<NodeId> = roster.others.iter().map(|peer| peer.id).collect();
     let memory = Buffers::new(
         vec![0; limits.log_bytes].into_boxed_slice(),
         vec![Slot::ZERO; limits.log_entries].into_boxed_slice(),
     );
-    let raft = Raft::new(&options, &others, memory, random()?, FastChecksum);
-    let raft = raft.map_err(|error| io::Error::other(error.to_string()))?;
+    let raft = raft(&options, &others, memory, random, &recovered)?;
     let machine = Machine::new(
         vec![0; STORE_BYTES].into_boxed_slice(),
         vec![KeySlot::EMPTY; STORE_KEYS].into_boxed_slice(),
-        to_number(init).unwrap_or_default(),
+        to_number(&arguments.init).unwrap_or_default(),
     );
-    // Memory is taken from the system only where a snapshot is written.
-    let area = || vec![0; SNAPSHOT_BYTES].into_boxed_slice();
-    Ok(Box::new(Node::new(raft, VolatileSnapshots::new(area(), area()), machine)))
+    let mut node = Box::new(Node::new(raft, storage, machine));
+    if let (HostStorage::Disk(disk), Some(kept)) = (node.storage(), &recovered.snapshot) {
+        let mut contents = disk.contents(kept).map_err(io::Error::other)?;
+        let restored = node.restore(&mut contents);
+        restored
+            .map_err(|_| io::Error::other("no node runs: its snapshot is not of this program"))?;
+    }
+    Ok(node)
+}
+
+/// The protocol's part, which begins or goes on.
+fn raft(
+    options: &Options,
+    others: &[NodeId],
+    memory: Memory,
+    random: ChaCha8Rng,
+    recovered: &Recovered,
+) -> io::Result<HostRaft> {
+    let fail = |error: &dyn std::fmt::Display| io::Error::other(format!("no node runs: {error}"));
+    let Some(hard) = recovered.hard else {
+        let raft = Raft::new(options, others, memory, random, FastChecksum);
+        return raft.map_err(|error| fail(&error));
+    };
+    let kept = recovered.snapshot.as_ref();
+    let saved = Saved {
+        hard,
+        applied: kept.map_or(Index::ZERO, |kept| kept.applied.index),
+        base: recovered.base,
+        configuration: kept.map_or(Index::ZERO, |kept| kept.configuration),
+        members: kept.and_then(|kept| Members::parse(&kept.members)),
+    };
+    let raft = Raft::recover(options, others, memory, random, FastChecksum, &saved);
+    let mut raft = raft.map_err(|error| fail(&error))?;
+    raft.recover_run(&recovered.run).map_err(|error| fail(&error))?;
+    info!(
+        "Node {} goes on from its directory, in term {} with entries up to index {}",
+        options.id, hard.term, recovered.last.index
+    );
+    Ok(raft)
 }
 
 /// A client of these servers, which asks the first one first.

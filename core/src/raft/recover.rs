@@ -39,6 +39,16 @@ pub enum RecoverError {
     Running,
 }
 
+impl core::fmt::Display for RecoverError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "the stored entries are not of one piece",
+            Self::LogFull => "the log's memory is too small for the entries that are stored",
+            Self::Running => "stored entries come too late",
+        })
+    }
+}
+
 impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// A node that goes on with what its medium has kept. [`recover_run`](Self::recover_run) gives
     /// it the entries behind `saved.base`, which reach `saved.applied` at least; up to there they are

@@ -28,11 +28,11 @@ fn serve(ports: [u16; 3], place: usize, allocated: &AtomicU64, is_over: &AtomicB
     let roster = Roster::of_ports(ports[place], &others);
     let timing = Timing::from_heartbeat(Ticks(20_000));
     let Usual { node: usual } = Usual::parse_from(["node", "--id", "1", "--listen", "localhost:1"]);
-    let node = setup::node(&roster, timing, &usual.limits, &usual.joining, &BigInt::ZERO).unwrap();
     let socket = bind(loopback(ports[place]), BIND_PATIENCE).unwrap();
     let (_requests, inbox) = sync_channel(1);
     let (outbox, _outcomes) = channel();
     let event_loop = EventLoop::new(socket).unwrap();
+    let node = setup::node(&roster, timing, &usual, event_loop.waker()).unwrap();
     let mut process = Process::new(roster, node, event_loop, (inbox, outbox)).unwrap();
     while !is_over.load(Ordering::Relaxed) {
         assert_eq!(process.turn().unwrap(), Life::GoesOn);

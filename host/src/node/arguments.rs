@@ -14,6 +14,7 @@ use crate::faults::FaultArguments;
 use crate::joining::JoiningArguments;
 use crate::limits::LimitArguments;
 use crate::roster::Roster;
+use crate::storage::StorageArguments;
 use crate::timing::TimingArguments;
 
 /// `coracle node`.
@@ -73,6 +74,9 @@ pub struct NodeArguments {
     /// How it stands to the members.
     #[command(flatten)]
     pub joining: JoiningArguments,
+    /// Where it keeps itself.
+    #[command(flatten)]
+    pub storage: StorageArguments,
     /// Answer lines on standard input with what was counted, in place of a console
     #[arg(long, hide = true)]
     pub counted: bool,
@@ -152,7 +156,7 @@ mod tests {
     fn node(line: &str) -> Result<NodeArguments, clap::Error> {
         let cli = Cli::try_parse_from(["coracle", "node"].into_iter().chain(line.split(' ')))?;
         let Action::Node(arguments) = cli.action else { panic!("not a node") };
-        Ok(arguments)
+        Ok(*arguments)
     }
 
     #[test]

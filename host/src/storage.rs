@@ -1,0 +1,150 @@
+//! Where a node keeps itself: in a directory, or nowhere.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use coracle::{
+    Contents, Persisted, Place, Receipt, Saving, Snapshot, SnapshotName, Staging, Storage,
+    VolatileSnapshots, Write,
+};
+use coracle_disk::{Directory, Disk, DiskError, Identity, Options, Recovered};
+use mio::Waker;
+use rand_core::Rng;
+
+use crate::event_loop::wake;
+use crate::setup::DATAGRAM_BYTES;
+
+/// What a node is told about where it keeps itself.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Storage")]
+pub struct StorageArguments {
+    /// Keep the node's state in this directory, which is its own, and go on from what is in it;
+    /// without this nothing is stored
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Where a node of this program keeps itself.
+pub enum HostStorage {
+    /// Nowhere. Snapshots for others are in memory.
+    Memory(VolatileSnapshots<Box<[u8]>>),
+    /// In a directory.
+    Disk(Disk<Directory>),
+}
+
+impl HostStorage {
+    /// Nothing is stored; each of two snapshots may have so many bytes. Memory is taken from the
+    /// system only where one is written.
+    pub fn memory(bytes: usize) -> Self {
+        let area = || vec![0; bytes].into_boxed_slice();
+        Self::Memory(VolatileSnapshots::new(area(), area()))
+    }
+
+    /// A directory, and what was found in it. The waker ends a wait of the node's loop whenever
+    /// something has become durable.
+    ///
+    /// # Errors
+    /// When it cannot be used. Nothing that it holds is lost.
+    pub fn open(
+        path: &Path,
+        identity: Identity,
+        random: &mut impl Rng,
+        waker: Arc<Waker>,
+    ) -> Result<(Self, Recovered), DiskError> {
+        let entry_bytes = u64::from(DATAGRAM_BYTES);
+        let options =
+            Options { segment_bytes: SEGMENT_BYTES, entry_bytes, salt: random.next_u64() };
+        let files = Directory::take(path)?;
+        let (disk, recovered) = Disk::open(files, identity, options, move || wake(&waker))?;
+        Ok((Self::Disk(disk), recovered))
+    }
+
+    /// The last receipt for what has become durable since this was called last.
+    ///
+    /// # Errors
+    /// Something could not be written, and the node must end.
+    pub fn take_durable(&mut self) -> io::Result<Option<Receipt>> {
+        match self {
+            Self::Memory(_) => Ok(None),
+            Self::Disk(disk) => disk.take_durable().map_err(io::Error::other),
+        }
+    }
+}
+
+impl Storage for HostStorage {
+    type Error = DiskError;
+
+    fn is_durable(&self) -> bool {
+        match self {
+            Self::Memory(memory) => memory.is_durable(),
+            Self::Disk(disk) => disk.is_durable(),
+        }
+    }
+
+    fn room(&self) -> usize {
+        match self {
+            Self::Memory(memory) => memory.room(),
+            Self::Disk(disk) => disk.room(),
+        }
+    }
+
+    fn persist(&mut self, write: &Write<'_>, receipt: Receipt) -> Result<Persisted, DiskError> {
+        match self {
+            Self::Memory(memory) => memory.persist(write, receipt).map_err(|never| match never {}),
+            Self::Disk(disk) => disk.persist(write, receipt),
+        }
+    }
+
+    fn save_snapshot(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        contents: Contents<'_>,
+    ) -> Result<Saving, DiskError> {
+        match self {
+            Self::Memory(memory) => {
+                memory.save_snapshot(snapshot, contents).map_err(|never| match never {})
+            }
+            Self::Disk(disk) => disk.save_snapshot(snapshot, contents),
+        }
+    }
+
+    fn read_snapshot(
+        &mut self,
+        place: Place,
+        offset: u64,
+        into: &mut [u8],
+    ) -> Result<(), DiskError> {
+        match self {
+            Self::Memory(memory) => {
+                memory.read_snapshot(place, offset, into).map_err(|never| match never {})
+            }
+            Self::Disk(disk) => disk.read_snapshot(place, offset, into),
+        }
+    }
+
+    fn stage(
+        &mut self,
+        name: SnapshotName,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<Staging, DiskError> {
+        match self {
+            Self::Memory(memory) => {
+                memory.stage(name, offset, bytes).map_err(|never| match never {})
+            }
+            Self::Disk(disk) => disk.stage(name, offset, bytes),
+        }
+    }
+
+    fn install(&mut self, snapshot: &Snapshot<'_>) -> Result<(), DiskError> {
+        match self {
+            Self::Memory(memory) => memory.install(snapshot).map_err(|never| match never {}),
+            Self::Disk(disk) => disk.install(snapshot),
+        }
+    }
+}
+
+/// A reserve of the same length is held ready.
+const SEGMENT_BYTES: u64 = 4 << 20;
