@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -41,7 +42,8 @@ pub enum Action {
     /// Run one node, with commands for its integer on standard input
     ///
     /// Takes add N, sub N, mul N and get, one a line; an empty line or the end of input ends the
-    /// node. Nothing is stored. There are three ways to say which nodes there are:
+    /// node. With --data-dir it keeps what it must not forget, and goes on from there when it is started
+    /// again; without, nothing is stored. There are three ways to say which nodes there are:
     ///
     ///   coracle node -m 8001 -o 8002 8003
     ///   coracle node --id 1 --listen HOST:PORT --peer 2=HOST:PORT --peer 3=HOST:PORT
@@ -97,15 +99,14 @@ pub enum Action {
 /// `coracle cluster`.
 #[derive(Args)]
 pub struct ClusterArguments {
-    /// How many nodes
+    /// How many nodes [default: as many as --data-dir holds, or else 3]
     #[arg(
         short = 'n',
         long,
         value_name = "COUNT",
-        default_value_t = 3,
         value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_NODES_U8))
     )]
-    pub nodes: u8,
+    pub nodes: Option<u8>,
     /// The first UDP port to try; nodes take the free ones from there on
     #[arg(
         long,
@@ -114,6 +115,13 @@ pub struct ClusterArguments {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub base_port: u16,
+    /// Keep each node's state under this directory, and go on from what is in it; without this they
+    /// are kept in a temporary one, which goes away with the cluster
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    pub data_dir: Option<PathBuf>,
+    /// Store nothing: a node that is started again is blank
+    #[arg(long)]
+    pub memory: bool,
 }
 
 impl Cli {

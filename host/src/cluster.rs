@@ -1,6 +1,7 @@
 //! `coracle cluster`: node processes on this machine, and a prompt to them.
 
 mod actions;
+mod folder;
 mod lead;
 mod network;
 mod nodes;
@@ -21,6 +22,7 @@ use crate::prompt::Prompt;
 use crate::roster::loopback;
 
 pub use actions::{Action, Who};
+use folder::Folder;
 use network::Network;
 use nodes::{Children, Member, Nodes, StartError};
 
@@ -111,11 +113,13 @@ fn common_leader(statuses: &[Option<Status>]) -> Option<NodeId> {
 /// Starts nodes on the first free ports. A port that another program takes in the moment between
 /// makes for another try.
 fn start(arguments: &ClusterArguments, children: &Children) -> io::Result<Nodes> {
+    let count = folder::count(arguments)?;
     let mut last = None;
     for attempt in 0..MOST_ATTEMPTS {
-        let ports = free_ports(usize::from(arguments.nodes), arguments.base_port)?;
+        let ports = free_ports(count, arguments.base_port)?;
         let members = (1..).zip(ports);
         let members = members.map(|(id, port)| Member { id: NodeId(id), address: loopback(port) });
+        children.keep(Folder::new(arguments)?);
         let mut nodes = Nodes::new(members.collect(), children.clone());
         match nodes.start_all() {
             Ok(()) => return Ok(nodes),

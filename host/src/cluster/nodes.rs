@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use coracle::NodeId;
 
+use super::folder::Folder;
 use crate::faults::{Order, Said, to_line};
 
 /// A member of the cluster: who it is, and where.
@@ -31,9 +32,15 @@ pub struct Nodes {
     children: Children,
 }
 
-/// Every process that runs, for whoever has to end them all.
+/// Every process that runs, for whoever has to end them all, and where they keep themselves.
 #[derive(Clone, Default)]
-pub struct Children(Arc<Mutex<Vec<(NodeId, Child)>>>);
+pub struct Children(Arc<Mutex<Running>>);
+
+#[derive(Default)]
+struct Running {
+    processes: Vec<(NodeId, Child)>,
+    folder: Folder,
+}
 
 /// The way to a process.
 struct Link {
@@ -100,7 +107,7 @@ impl Nodes {
         command.args(["--log", log::max_level().as_str()]);
         let mut child = command.spawn().map_err(failed)?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
-        self.children.lock().push((member.id, child));
+        self.children.lock().processes.push((member.id, child));
         let (Some(input), Some(output)) = (input, output) else {
             return Err(StartError::Other("it has no input or output".to_owned()));
         };
@@ -112,7 +119,9 @@ impl Nodes {
         let own = [("--id", id.to_string()), ("--listen", address.to_string())];
         let others = self.members.iter().filter(|other| other.id != id);
         let others = others.map(|other| ("--peer", format!("{}={}", other.id, other.address)));
-        own.into_iter().chain(others).flat_map(|(name, value)| [name.to_owned(), value]).collect()
+        let folder = self.children.lock().folder.of(id).map(|folder| ("--data-dir", folder));
+        let all = own.into_iter().chain(others).chain(folder);
+        all.flat_map(|(name, value)| [name.to_owned(), value]).collect()
     }
 
     fn await_listening(&mut self, place: usize) -> Result<(), StartError> {
@@ -141,9 +150,9 @@ impl Nodes {
     pub fn kill(&mut self, place: usize) {
         self.links[place] = None;
         let id = self.members[place].id;
-        let mut children = self.children.lock();
-        if let Some(at) = children.iter().position(|(other, _)| *other == id) {
-            end(&mut children.swap_remove(at));
+        let processes = &mut self.children.lock().processes;
+        if let Some(at) = processes.iter().position(|(other, _)| *other == id) {
+            end(&mut processes.swap_remove(at));
         }
     }
 
@@ -155,8 +164,8 @@ impl Nodes {
     /// How a process has ended that was not ended here.
     pub fn ended(&self, place: usize) -> Option<ExitStatus> {
         let id = self.members[place].id;
-        let mut children = self.children.lock();
-        let (_, child) = children.iter_mut().find(|(other, _)| *other == id)?;
+        let processes = &mut self.children.lock().processes;
+        let (_, child) = processes.iter_mut().find(|(other, _)| *other == id)?;
         child.try_wait().ok().flatten()
     }
 
@@ -194,18 +203,25 @@ impl Drop for Nodes {
 }
 
 impl Children {
-    /// Ends the processes at once and waits for them: they store nothing.
+    /// Where those that are started from now on keep themselves.
+    pub fn keep(&self, folder: Folder) {
+        self.lock().folder = folder;
+    }
+
+    /// Ends the processes at once, as a power cut would, and waits for them. A temporary folder goes
+    /// away with them.
     pub fn end_all(&self) {
-        let mut children = self.lock();
-        children.iter_mut().for_each(|(id, child)| {
+        let mut running = self.lock();
+        running.processes.iter_mut().for_each(|(id, child)| {
             if let Err(error) = child.kill() {
                 log::debug!("node {id}: {error}");
             }
         });
-        children.drain(..).for_each(|mut child| end(&mut child));
+        running.processes.drain(..).for_each(|mut child| end(&mut child));
+        running.folder = Folder::None;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(NodeId, Child)>> {
+    fn lock(&self) -> MutexGuard<'_, Running> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

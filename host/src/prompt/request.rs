@@ -193,7 +193,7 @@ pub const FORMS: [Form; 21] = [
     form("retry", "", "ask again for the last command: in all it takes effect once"),
     form("status", "", "show the nodes"),
     form("kill", "ID", "end a node, as a power cut would"),
-    form("restart", "ID", "start it again, with nothing stored"),
+    form("restart", "ID", "start it again"),
     form("pause", "ID", "have a node do nothing at all"),
     form("resume", "ID", "have it go on"),
     form(

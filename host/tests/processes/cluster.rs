@@ -2,6 +2,7 @@
 
 mod ends;
 mod faults;
+mod folders;
 mod guide;
 mod start;
 mod terminal;

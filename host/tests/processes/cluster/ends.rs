@@ -34,14 +34,14 @@ fn an_interrupt_ends_the_nodes_too() {
 
 #[test]
 fn the_nodes_do_not_outlive_a_cluster_that_is_killed() {
-    let (mut cluster, nodes) = cluster(&[]);
+    let (mut cluster, nodes) = cluster(&["--memory"]);
     cluster.kill();
     expect_all_ended(&nodes);
 }
 
 #[test]
 fn neither_do_those_that_are_paused_or_stopped_or_cut_off() {
-    let (mut cluster, nodes) = cluster(&["-n", "5"]);
+    let (mut cluster, nodes) = cluster(&["-n", "5", "--memory"]);
     answer(&mut cluster, "pause 2", "paused node 2: ");
     answer(&mut cluster, "partition 3", "cut: 3 | 1,2,4,5; ");
     signal(nodes[4], Signal::STOP);
@@ -51,7 +51,7 @@ fn neither_do_those_that_are_paused_or_stopped_or_cut_off() {
 
 #[test]
 fn a_node_that_was_started_again_does_not_outlive_it_either() {
-    let (mut cluster, before) = cluster(&[]);
+    let (mut cluster, before) = cluster(&["--memory"]);
     answer(&mut cluster, "restart 2", "restarted node 2: ");
     assert!(has_ended(before[1]));
     let nodes = children(&cluster);

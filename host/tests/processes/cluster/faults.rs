@@ -57,7 +57,7 @@ fn a_partition_without_a_majority_serves_nobody_until_it_is_healed() {
 
 #[test]
 fn a_partition_replaces_the_one_before_and_holds_for_a_node_that_is_started_again() {
-    let (mut cluster, _) = cluster(&["-n", "5"]);
+    let (mut cluster, _) = cluster(&["-n", "5", "--memory"]);
     answer(
         &mut cluster,
         "partition 1,2 | 3",
@@ -74,7 +74,7 @@ fn a_partition_replaces_the_one_before_and_holds_for_a_node_that_is_started_agai
 
 #[test]
 fn a_node_that_stored_nothing_stays_blank_and_the_others_go_on() {
-    let (mut cluster, nodes) = cluster(&[]);
+    let (mut cluster, nodes) = cluster(&["--memory"]);
     answer(&mut cluster, "set A 42", "committed: ");
     let line =
         answer(&mut cluster, "restart 3", "restarted node 3: it stored nothing, so it is blank");
@@ -90,7 +90,7 @@ fn a_node_that_stored_nothing_stays_blank_and_the_others_go_on() {
 
 #[test]
 fn nodes_that_all_start_again_form_a_new_cluster_which_knows_nothing() {
-    let (mut cluster, _) = cluster(&[]);
+    let (mut cluster, _) = cluster(&["--memory"]);
     answer(&mut cluster, "add 5", "committed: add 5 ");
     for id in 1..=3 {
         answer(&mut cluster, &format!("kill {id}"), &format!("killed node {id}; "));
