@@ -22,6 +22,11 @@ fn the_members_are_listed_with_the_version_of_their_configuration() {
     let ended = ask(&trio, &["member", "list", "--json"]);
     let listed: Value = serde_json::from_str(&ended.output).expect("JSON");
     assert_eq!(listed["members"].as_array().map(Vec::len), Some(3));
+    for member in listed["members"].as_array().expect("members") {
+        let port = u16::try_from(member["id"].as_u64().expect("an id")).expect("a port");
+        let own = status(port).expect("a status")["incarnation"].clone();
+        assert!(own.is_string() && member["incarnation"] == own, "{member} of {own}");
+    }
     assert!(listed["version"].as_u64().is_some_and(|version| version > 0), "{listed}");
 }
 
