@@ -6,6 +6,7 @@ mod arguments;
 mod forward;
 mod journal;
 mod leaving;
+mod membership;
 
 pub use arguments::NodeArguments;
 
@@ -34,6 +35,7 @@ use crate::traffic::Traffic;
 use forward::Forwarder;
 use journal::Journal;
 use leaving::Leaving;
+use membership::Membership;
 
 /// Runs a node until its console ends, or a signal asks for its end: a leader hands over first.
 ///
@@ -107,6 +109,7 @@ struct Process {
     incoming: Box<[u8]>,
     outgoing: Box<[u8]>,
     journal: Journal,
+    membership: Membership,
     forwarder: Forwarder,
 }
 
@@ -139,6 +142,7 @@ impl Process {
             incoming: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
             outgoing: vec![0; usize::from(DATAGRAM_BYTES)].into_boxed_slice(),
             journal: Journal::default(),
+            membership: Membership::default(),
             forwarder: Forwarder::new(),
         })
     }
@@ -170,6 +174,7 @@ impl Process {
         }
         self.poll()?;
         self.journal.update(&self.node, &self.roster, self.now);
+        self.membership.update(&self.node);
         if self.node.raft().is_removed() {
             return Ok(Life::Ends);
         }
@@ -222,6 +227,9 @@ impl Process {
         for _ in 0..MOST_AT_ONCE {
             let Some((length, from)) = self.event_loop.receive(&mut self.incoming) else { return };
             let datagram = self.incoming.get(..length).unwrap_or_default();
+            if is_request(datagram) {
+                self.membership.on_request(&self.node, datagram);
+            }
             if is_reply(datagram) {
                 match self.local.receive(from, datagram) {
                     Taken::Read => continue,

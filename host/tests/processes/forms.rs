@@ -110,7 +110,7 @@ fn a_node_that_waits_says_for_whom_and_where() {
     let nodes = [(1, port), (2, other), (3, third)];
     let nodes = nodes.map(|(id, port)| (id, format!("127.0.0.1:{port}")));
     let first = by_name(&nodes, 0, &[]);
-    let mut second = by_name(&nodes, 1, &[]);
+    let second = by_name(&nodes, 1, &[]);
     second.expect_error(&format!("waiting for 3 ({})", nodes[2].1));
     drop(first);
 }

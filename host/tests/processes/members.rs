@@ -92,7 +92,7 @@ fn where_nobody_answers_a_change_that_was_sent_has_an_unknown_outcome() {
 
 #[test]
 fn a_learner_joins_by_any_member_gets_the_log_and_ends_when_it_is_removed() {
-    let trio = Trio::start(&[]);
+    let trio = Trio::start(&["--log=info"]);
     trio.done(&["add", "5"]);
     let [port] = free_ports();
     let listen = format!("127.0.0.1:{port}");
@@ -105,13 +105,24 @@ fn a_learner_joins_by_any_member_gets_the_log_and_ends_when_it_is_removed() {
         errors.contains("node 4 did not join: a cluster that stores nothing keeps"),
         "{errors}"
     );
-    let mut learner = Process::start(&[&joining[..], &["--learner"]].concat());
+    let mut learner = Process::start(&[&joining[..], &["--learner", "--log=info"]].concat());
     let applied = |port| status(port).and_then(|it| it["applied"].as_u64());
     let leader = trio.ports[trio.leader()];
     assert!(eventually(|| applied(port).is_some_and(|it| it > 0 && Some(it) == applied(leader))));
     assert!(ask(&trio, &["member", "list"]).output.contains(&format!("\n4 learner {listen}\n")));
+    let place = trio.leader();
+    let (next, id) = ((place + 1) % 3, trio.ports[(place + 1) % 3]);
+    let redirects = format!("Node {id} redirects Node 4 to the leader, Node {leader}");
+    trio.nodes[next].expect_error(&format!("Node {id} received join request from Node 4"));
+    trio.nodes[next].expect_error(&redirects);
+    trio.nodes[place].expect_error(&format!("Node {leader} received join request from Node 4"));
+    for node in [&trio.nodes[place], &learner] {
+        node.expect_error(&format!(": Node 4 is a learner at {listen}"));
+    }
+    learner.expect_error("Node 4 has caught up: it has everything up to index ");
     let ended = ask(&trio, &["member", "remove", "4"]);
     assert!(ended.output.starts_with("removed: node 4 (version "), "{ended:?}");
+    trio.nodes[place].expect_error(": Node 4 is no member any more");
     assert_eq!(learner.status().code(), Some(0));
     assert!(learner.errors().contains("Node 4 is no longer a member of the cluster"));
 }
