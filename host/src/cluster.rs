@@ -2,6 +2,7 @@
 
 mod actions;
 mod lead;
+mod members;
 mod network;
 mod nodes;
 mod table;

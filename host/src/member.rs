@@ -127,7 +127,8 @@ struct ListedMember {
     address: Option<String>,
 }
 
-fn list(roll: &Roll, json: bool) -> String {
+/// The members in words, one a line, or as JSON.
+pub fn list(roll: &Roll, json: bool) -> String {
     let member = |member: &coracle::Member| ListedMember {
         id: member.member.id.0,
         incarnation: member.member.incarnation.to_string(),
