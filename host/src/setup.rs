@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 
 use coracle::{
-    Buffers, Client, ClientOptions, ClusterId, Node, NodeId, Options, Platform, Raft, Server, Slot,
-    Ticks, Timing, VolatileSnapshots,
+    Buffers, Client, ClientOptions, ClusterId, Node, NodeId, Options, Platform, Raft, Server,
+    SetupError, Slot, Ticks, Timing, VolatileSnapshots,
 };
 use coracle_machines::{LIMIT_BYTES, Machine, Slot as KeySlot};
 use getrandom::SysRng;
@@ -61,7 +61,7 @@ pub fn node(
         vec![Slot::ZERO; limits.log_entries].into_boxed_slice(),
     );
     let raft = Raft::new(&options, &others, memory, random()?, FastChecksum);
-    let raft = raft.map_err(|error| io::Error::other(error.to_string()))?;
+    let raft = raft.map_err(|error| io::Error::other(why(&error, others.len() + 1)))?;
     let machine = Machine::new(
         vec![0; STORE_BYTES].into_boxed_slice(),
         vec![KeySlot::EMPTY; STORE_KEYS].into_boxed_slice(),
@@ -70,6 +70,17 @@ pub fn node(
     // Memory is taken from the system only where a snapshot is written.
     let area = || vec![0; SNAPSHOT_BYTES].into_boxed_slice();
     Ok(Box::new(Node::new(raft, VolatileSnapshots::new(area(), area()), machine)))
+}
+
+/// Why there is no node of a cluster of so many.
+fn why(error: &SetupError, members: usize) -> String {
+    match error {
+        SetupError::Datagram { least } if *least > DATAGRAM_BYTES => format!(
+            "{members} members with addresses as long as this one's do not fit a datagram: their \
+             list takes {least} bytes, and a node sends at most {DATAGRAM_BYTES}; there is no node"
+        ),
+        error => error.to_string(),
+    }
 }
 
 /// A client of these servers, which asks the first one first.

@@ -126,3 +126,65 @@ fn a_learner_joins_by_any_member_gets_the_log_and_ends_when_it_is_removed() {
     assert_eq!(learner.status().code(), Some(0));
     assert!(learner.errors().contains("Node 4 is no longer a member of the cluster"));
 }
+
+#[test]
+fn a_learner_behind_a_wildcard_joins_over_ipv6_by_the_address_that_it_advertises() {
+    let ports: [u16; 4] = free_ports();
+    let address = |place: usize| format!("[::1]:{}", ports[place]);
+    let nodes = [0, 1, 2].map(|place| {
+        let others = (0..3).filter(|other| *other != place);
+        let peers = others.map(|other| format!("--peer={other}={}", address(other)));
+        let own = ["node", "--id", &place.to_string(), "--listen", &address(place)];
+        Process::start(&[own.map(str::to_owned).to_vec(), peers.collect()].concat())
+    });
+    let servers = [0, 1, 2].map(address).join(",");
+    let client = |words: &[&str]| {
+        let ended = run(&[&["client", "--servers", &servers], words].concat());
+        assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{ended:?}");
+        ended.output
+    };
+    client(&["add", "5"]);
+    let (listen, own) = (format!("[::]:{}", ports[3]), address(3));
+    let joining = ["node", "--id", "7", "--listen", &listen, "--join", &servers, "--learner"];
+    let mut nowhere = Process::start(&joining);
+    assert_eq!(nowhere.status().code(), Some(1));
+    let errors = nowhere.errors();
+    assert!(errors.contains("is no address to be reached at: add --advertise"), "{errors}");
+    let more = ["--advertise", &own, "--log=info"];
+    let learner = Process::start(&[&joining[..], &more].concat());
+    learner.expect_error("Node 7 has caught up: it has everything up to index ");
+    let listed = run(&["member", "list", "--servers", &servers]);
+    assert!(listed.output.contains(&format!("\n7 learner {own}\n")), "{listed:?}");
+    client(&["add", "6"]);
+    assert_eq!(client(&["get"]), "11\n");
+    drop(nodes);
+}
+
+#[test]
+fn of_two_voters_the_one_of_higher_priority_succeeds_a_leader_that_is_killed() {
+    // The one that is reluctant waits for 2 s at least, and the other for 1,010 ms at most.
+    let timing = ["--heartbeat", "100ms", "--election", "1s..1010ms"];
+    let ports: [u16; 3] = free_ports();
+    let mut nodes = [0, 1, 2].map(|place: usize| {
+        let others = ports.iter().filter(|port| **port != ports[place]).map(u16::to_string);
+        let mut line = ["node", "-m", &ports[place].to_string(), "-o"].map(str::to_owned).to_vec();
+        line.extend(others);
+        line.extend(timing.map(str::to_owned));
+        line.push(format!("--priority={}", [100, 0, 100][place]));
+        Process::start(&line)
+    });
+    let leader = |port: u16| status(port).and_then(|it| it["leader"].as_u64());
+    let leads =
+        |place: usize, asked: u16| eventually(|| leader(asked) == Some(u64::from(ports[place])));
+    assert!(eventually(|| leader(ports[1]).is_some()));
+    // Whoever leads at first: from here on it is the first one.
+    let servers = ports.map(|port| format!("127.0.0.1:{port}")).join(",");
+    let first = ports[0].to_string();
+    if leader(ports[1]) != Some(u64::from(ports[0])) {
+        let ended = run(&["transfer", "--to", &first, "--servers", &servers]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    assert!(leads(0, ports[1]) && leads(0, ports[2]));
+    nodes[0].kill();
+    assert!(leads(2, ports[1]), "node {:?} leads", leader(ports[1]));
+}
