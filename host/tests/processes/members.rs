@@ -1,5 +1,9 @@
 //! `coracle member` and `coracle transfer` against real nodes.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+
 use serde_json::Value;
 
 use crate::process::{Process, eventually, free_ports};
@@ -187,4 +191,63 @@ fn of_two_voters_the_one_of_higher_priority_succeeds_a_leader_that_is_killed() {
     assert!(leads(0, ports[1]) && leads(0, ports[2]));
     nodes[0].kill();
     assert!(leads(2, ports[1]), "node {:?} leads", leader(ports[1]));
+}
+
+/// Adds 1 again and again while this is done, and says how often: each time is answered.
+fn under_load(trio: &Trio, act: impl FnOnce()) -> u32 {
+    let servers = trio.servers();
+    let (done, is_over) = (AtomicU32::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let ended = run(&["client", "--servers", &servers, "add", "1"]);
+                    assert_eq!(ended.code, Some(0), "{ended:?}");
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        // It must end the load, whatever becomes of it.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            assert!(eventually(|| done.load(Ordering::Relaxed) > 0), "there is no load");
+            act();
+        }));
+        is_over.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|why| resume_unwind(why));
+    });
+    done.into_inner()
+}
+
+#[test]
+fn a_transfer_under_load_loses_no_command_and_doubles_none() {
+    let trio = Trio::start(&["--heartbeat", "100ms", "--election", "1s..2s"]);
+    let done = under_load(&trio, || {
+        for _ in 0..5 {
+            let next = trio.ports[(trio.leader() + 1) % 3];
+            let ended = ask(&trio, &["transfer", "--to", &next.to_string()]);
+            assert_eq!(ended.output, format!("node {next} leads\n"), "{ended:?}");
+        }
+    });
+    assert_eq!(trio.done(&["get"]), done.to_string());
+}
+
+#[test]
+fn a_learner_comes_by_a_snapshot_and_goes_while_commands_run() {
+    let trio = Trio::start(&["--log-entries", "64"]);
+    for _ in 0..80 {
+        trio.done(&["add", "1"]);
+    }
+    let [port] = free_ports();
+    let listen = format!("127.0.0.1:{port}");
+    let servers = trio.servers();
+    let joining = ["--listen", &listen, "--join", &servers, "--learner", "--log=info"];
+    let mut learner = Process::start(&[&["node", "--id", "4"], &joining[..]].concat());
+    learner.expect_error("Node 4 goes on from a snapshot up to index ");
+    learner.expect_error("Node 4 has caught up: it has everything up to index ");
+    let done = under_load(&trio, || {
+        let ended = ask(&trio, &["member", "remove", "4"]);
+        assert!(ended.output.starts_with("removed: node 4 (version "), "{ended:?}");
+        assert_eq!(learner.status().code(), Some(0));
+    });
+    assert_eq!(trio.done(&["get"]), (80 + done).to_string());
 }
