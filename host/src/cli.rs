@@ -159,8 +159,8 @@ pub const MAX_NODES_U8: u8 = 32;
 
 const AFTER_HELP: &str = "\
 Exit status: 0 when all went well, 1 after a failure, 2 for wrong usage, 3 for a client's command
-whose outcome is unknown, 130 for a cluster that a signal ended. A client that is used wrongly also
-ends with 1.";
+whose outcome is unknown, 130 for a cluster that a signal ended, and for a node that a second one
+ended. A client that is used wrongly also ends with 1.";
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 mod actions;
 mod folder;
 mod lead;
+mod members;
 mod network;
 mod nodes;
 mod table;

@@ -121,16 +121,17 @@ struct Listed {
 #[derive(Serialize)]
 struct ListedMember {
     id: u32,
-    incarnation: u64,
+    incarnation: String,
     part: String,
     datagram: u16,
     address: Option<String>,
 }
 
-fn list(roll: &Roll, json: bool) -> String {
+/// The members in words, one a line, or as JSON.
+pub fn list(roll: &Roll, json: bool) -> String {
     let member = |member: &coracle::Member| ListedMember {
         id: member.member.id.0,
-        incarnation: member.member.incarnation.0,
+        incarnation: member.member.incarnation.to_string(),
         part: member.part.to_string(),
         datagram: member.datagram,
         address: decode(&member.address).map(|address| address.to_string()),

@@ -5,6 +5,8 @@ mod allocations;
 mod arguments;
 mod forward;
 mod journal;
+mod leaving;
+mod membership;
 
 pub use arguments::NodeArguments;
 
@@ -32,8 +34,10 @@ use crate::setup::{self, DATAGRAM_BYTES, HostNode};
 use crate::traffic::Traffic;
 use forward::Forwarder;
 use journal::Journal;
+use leaving::Leaving;
+use membership::Membership;
 
-/// Runs a node until its console ends.
+/// Runs a node until its console ends, or a signal asks for its end: a leader hands over first.
 ///
 /// # Errors
 /// When the nodes are not found, the address stays in use, the node cannot go on, or the console not
@@ -58,15 +62,20 @@ pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
         process.control = Some(control);
         console.spawn(move || orders.read(&link.waker))?
     } else if arguments.counted {
+        process.heed_signals(timing)?;
         let traffic = process.event_loop.traffic.clone();
         console.spawn(move || link.count(&traffic))?
     } else {
+        process.heed_signals(timing)?;
         console.spawn(move || link.serve(&roster, &init))?
     };
     process.run()?;
+    // The console may wait for input for ever.
+    if process.leaving.as_ref().is_some_and(Leaving::is_wanted) {
+        return Ok(());
+    }
     if process.node.raft().is_removed() {
         complain(format_args!("Node {} is no longer a member of the cluster", process.roster.id));
-        // The console may wait for input for ever.
         return Ok(());
     }
     console.join().unwrap_or_else(|_| Err(io::Error::other("the console has panicked")))
@@ -93,11 +102,14 @@ struct Process {
     control: Option<Control>,
     /// Whom it has asked to be taken in, if it joins.
     asking: Option<Asking>,
+    /// How a signal ends it; at once, without this.
+    leaving: Option<Leaving>,
     /// The time that the node knows of.
     now: Ticks,
     incoming: Box<[u8]>,
     outgoing: Box<[u8]>,
     journal: Journal,
+    membership: Membership,
     forwarder: Forwarder,
 }
 
@@ -125,12 +137,20 @@ impl Process {
             outbox,
             control: None,
             asking: None,
+            leaving: None,
             now: Ticks(0),
             incoming: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
             outgoing: vec![0; usize::from(DATAGRAM_BYTES)].into_boxed_slice(),
             journal: Journal::default(),
+            membership: Membership::default(),
             forwarder: Forwarder::new(),
         })
+    }
+
+    /// One that is under control ends at once: whoever started it has the say.
+    fn heed_signals(&mut self, timing: Timing) -> io::Result<()> {
+        self.leaving = Some(Leaving::on_signal(self.event_loop.waker(), timing)?);
+        Ok(())
     }
 
     fn run(&mut self) -> io::Result<()> {
@@ -152,9 +172,18 @@ impl Process {
         if self.take_requests() == Console::Closed {
             return Ok(Life::Ends);
         }
+        if let Some(leaving) = &mut self.leaving {
+            leaving.begin(&mut self.node, self.now);
+        }
         self.poll()?;
         self.journal.update(&self.node, &self.roster, self.now);
+        self.membership.update(&self.node);
         if self.node.raft().is_removed() {
+            return Ok(Life::Ends);
+        }
+        if let Some(leaving) = &mut self.leaving
+            && leaving.finish(&self.node, self.now) == Life::Ends
+        {
             return Ok(Life::Ends);
         }
         let deadline = self.deadline();
@@ -201,6 +230,9 @@ impl Process {
         for _ in 0..MOST_AT_ONCE {
             let Some((length, from)) = self.event_loop.receive(&mut self.incoming) else { return };
             let datagram = self.incoming.get(..length).unwrap_or_default();
+            if is_request(datagram) {
+                self.membership.on_request(&self.node, datagram);
+            }
             if is_reply(datagram) {
                 match self.local.receive(from, datagram) {
                     Taken::Read => continue,
@@ -316,7 +348,9 @@ impl Process {
 
     fn deadline(&self) -> Option<Ticks> {
         let node = self.node.next_timeout().map(|span| self.now.plus(span));
-        node.into_iter().chain(self.local.deadline()).chain(self.journal.deadline()).min()
+        let leaving = self.leaving.as_ref().and_then(Leaving::deadline);
+        let others = self.local.deadline().into_iter().chain(self.journal.deadline());
+        node.into_iter().chain(others).chain(leaving).min()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use coracle::{
     Buffers, Client, ClientOptions, ClusterId, Index, Members, Node, NodeId, Options, Platform,
-    Raft, Saved, Server, Slot, Ticks, Timing,
+    Raft, Saved, Server, SetupError, Slot, Ticks, Timing,
 };
 use coracle_disk::{Identity, Recovered};
 use coracle_machines::{LIMIT_BYTES, Machine, Slot as KeySlot};
@@ -101,10 +101,9 @@ fn raft(
     random: ChaCha8Rng,
     recovered: &Recovered,
 ) -> io::Result<HostRaft> {
-    let fail = |error: &dyn std::fmt::Display| io::Error::other(format!("no node runs: {error}"));
     let Some(hard) = recovered.hard else {
         let raft = Raft::new(options, others, memory, random, FastChecksum);
-        return raft.map_err(|error| fail(&error));
+        return raft.map_err(|error| io::Error::other(why(&error, others.len() + 1)));
     };
     let kept = recovered.snapshot.as_ref();
     let saved = Saved {
@@ -115,13 +114,25 @@ fn raft(
         members: kept.and_then(|kept| Members::parse(&kept.members)),
     };
     let raft = Raft::recover(options, others, memory, random, FastChecksum, &saved);
-    let mut raft = raft.map_err(|error| fail(&error))?;
-    raft.recover_run(&recovered.run).map_err(|error| fail(&error))?;
+    let mut raft = raft.map_err(|error| io::Error::other(why(&error, others.len() + 1)))?;
+    let taken = raft.recover_run(&recovered.run);
+    taken.map_err(|error| io::Error::other(format!("no node runs: {error}")))?;
     info!(
         "Node {} goes on from its directory, in term {} with entries up to index {}",
         options.id, hard.term, recovered.last.index
     );
     Ok(raft)
+}
+
+/// Why there is no node of a cluster of so many.
+fn why(error: &SetupError, members: usize) -> String {
+    match error {
+        SetupError::Datagram { least } if *least > DATAGRAM_BYTES => format!(
+            "{members} members with addresses as long as this one's do not fit a datagram: their \
+             list takes {least} bytes, and a node sends at most {DATAGRAM_BYTES}; there is no node"
+        ),
+        error => error.to_string(),
+    }
 }
 
 /// A client of these servers, which asks the first one first.

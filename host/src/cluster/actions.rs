@@ -32,6 +32,16 @@ pub enum Action {
     Delay(Delay),
     /// End what is wrong with the network.
     Heal,
+    /// Show the members.
+    Members,
+    /// Hand leadership over, to this node or to one that the leader chooses.
+    Transfer(Option<Who>),
+    /// Take a member out.
+    Remove(Who),
+    /// Give a learner a vote.
+    Promote(Who),
+    /// Take a voter its vote.
+    Demote(Who),
 }
 
 /// A node as people name it.
@@ -68,6 +78,11 @@ impl Cluster {
                 self.change_weather("no datagram between nodes is delayed any more")
             }
             Action::Heal => self.heal(),
+            Action::Members => self.show_members(),
+            Action::Transfer(to) => self.transfer(to),
+            Action::Remove(who) => self.remove(who),
+            Action::Promote(who) => self.promote(who),
+            Action::Demote(who) => self.demote(who),
         }
     }
 
@@ -185,7 +200,7 @@ impl Cluster {
         Err(refused(format_args!("node {id} is down; restart {id} starts it")))
     }
 
-    fn find(&mut self, who: Who) -> Result<(usize, NodeId), String> {
+    pub(super) fn find(&mut self, who: Who) -> Result<(usize, NodeId), String> {
         let id = match who {
             Who::Node(id) => id,
             Who::Leader => match self.wait_for_lead() {

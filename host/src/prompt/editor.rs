@@ -94,7 +94,11 @@ impl Assistant {
         let words: Vec<&str> = before.split_whitespace().collect();
         let found = match words.as_slice() {
             [] | ["help"] => verbs(),
-            ["kill" | "restart" | "pause" | "resume"] | ["partition", ..] => ids().collect(),
+            [
+                "kill" | "restart" | "pause" | "resume" | "transfer" | "remove" | "promote"
+                | "demote",
+            ]
+            | ["partition", ..] => ids().collect(),
             _ => Vec::new(),
         };
         (start, found)
@@ -166,11 +170,12 @@ mod tests {
 
     #[test]
     fn a_first_word_becomes_a_command_and_another_one_an_id() {
-        assert_eq!(candidates("re"), ["restart ", "resume ", "retry "]);
+        assert_eq!(candidates("re"), ["remove ", "restart ", "resume ", "retry "]);
         assert_eq!(candidates("  ad"), ["add "]);
         assert_eq!(candidates("help ki"), ["kill "]);
         assert_eq!(candidates("kill "), ["1", "2", "21", "leader"]);
         assert_eq!(candidates("kill 2"), ["2", "21"]);
+        assert_eq!(candidates("transfer l"), ["leader"]);
         assert_eq!(candidates("partition 1,2 |l"), ["leader"]);
         assert_eq!(candidates("kill 1 "), [""; 0]);
         assert_eq!(candidates("add "), [""; 0]);

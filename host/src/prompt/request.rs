@@ -96,6 +96,12 @@ impl Request {
             "duplicate" => Ok(Self::Act(Action::Duplicate(rest.parse()?))),
             "delay" => Ok(Self::Act(Action::Delay(rest.parse()?))),
             "heal" => alone(Self::Act(Action::Heal), "heal"),
+            "members" => alone(Self::Act(Action::Members), "members"),
+            "transfer" if rest.is_empty() => Ok(Self::Act(Action::Transfer(None))),
+            "transfer" => Ok(Self::Act(Action::Transfer(Some(who(rest, "transfer [ID]")?)))),
+            "remove" => Ok(Self::Act(Action::Remove(who(rest, "remove ID")?))),
+            "promote" => Ok(Self::Act(Action::Promote(who(rest, "promote ID")?))),
+            "demote" => Ok(Self::Act(Action::Demote(who(rest, "demote ID")?))),
             "help" => help(rest),
             "quit" => alone(Self::Quit, "quit"),
             _ => match parse_integer_line(line)? {
@@ -181,7 +187,7 @@ impl fmt::Display for RequestError {
 }
 
 /// Every command that there is.
-pub const FORMS: [Form; 21] = [
+pub const FORMS: [Form; 26] = [
     form("add", "N", "add to the integer"),
     form("sub", "N", "subtract from it"),
     form("mul", "N", "multiply it"),
@@ -205,6 +211,11 @@ pub const FORMS: [Form; 21] = [
     form("duplicate", "P", "send each one twice with this probability"),
     form("delay", "MIN..MAX", "have each one come later, by 5ms..20ms for example"),
     form("heal", "", "end what is wrong with the network"),
+    form("members", "", "show the members, and the version of the configuration"),
+    form("transfer", "[ID]", "hand leadership over, to this node or to one the leader chooses"),
+    form("remove", "ID", "take a member out"),
+    form("promote", "ID", "give a learner a vote"),
+    form("demote", "ID", "take a voter its vote"),
     form("help", "[COMMAND]", "show this"),
     form("quit", "", "end the prompt and the nodes"),
 ];
@@ -248,6 +259,7 @@ mod tests {
                 "P" => "30%",
                 "MIN..MAX" => "5ms..20ms",
                 "[COMMAND]" => "loss",
+                "[ID]" => "3",
                 other => other,
             };
             let line = format!(" {verb} {operands} ");
@@ -285,6 +297,8 @@ mod tests {
         let two = Who::Node(NodeId(2));
         assert_eq!(act("kill 2"), Action::Kill(two));
         assert_eq!(act("restart leader"), Action::Restart(Who::Leader));
+        assert_eq!(act("transfer 2"), Action::Transfer(Some(two)));
+        assert_eq!(act("transfer"), Action::Transfer(None));
         assert_eq!(error("kill"), "the command has the form kill ID");
         assert_eq!(error("pause 1 2"), "the command has the form pause ID");
         let wrong = "is no node's id: use a number, as in status, or leader";
@@ -315,6 +329,9 @@ mod tests {
             "help me",
             "retry it",
             "heal all",
+            "members all",
+            "transfer 1 2",
+            "remove",
             "loss",
             "loss 3",
             "loss 30",

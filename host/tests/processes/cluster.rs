@@ -241,6 +241,11 @@ fn help_names_every_command_and_explains_one() {
         "loss P",
         "heal",
         "retry",
+        "members",
+        "transfer [ID]",
+        "remove ID",
+        "promote ID",
+        "demote ID",
         "help",
         "quit",
     ] {

@@ -1,4 +1,4 @@
-//! The page of examples, run from its first command to its last.
+//! Pages of commands, run from their first to their last.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,10 +7,10 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::process::{Process, eventually};
+use crate::process::{Process, eventually, free_ports};
 use crate::scratch::Scratch;
 
-/// Ports of the page; the test takes others, which are free.
+/// Ports of the examples; the test takes others, which are free.
 const PORTS: [&str; 9] =
     ["50051", "50052", "50053", "50059", "8001", "8002", "8003", "8004", "8005"];
 
@@ -118,14 +118,14 @@ fn free_base(count: u16) -> u16 {
     (from..32_000).find(is_free).expect("free ports")
 }
 
-/// The text with the ports of this run.
-fn with_ports(text: &str, base: u16) -> String {
+/// The text with the ports of this run in place of these.
+fn with_ports(text: &str, names: &[&str], ports: impl Iterator<Item = u16>) -> String {
     // First to names that are in no text, lest one port is taken for another.
     let mut text = text.to_owned();
-    for (at, port) in PORTS.iter().enumerate() {
+    for (at, port) in names.iter().enumerate() {
         text = text.replace(port, &format!("\u{1}{at}\u{2}"));
     }
-    for (at, port) in (0..PORTS.len()).zip(base..) {
+    for (at, port) in (0..names.len()).zip(ports) {
         text = text.replace(&format!("\u{1}{at}\u{2}"), &port.to_string());
     }
     text
@@ -139,19 +139,36 @@ fn compare(step: &Step, lines: &[String]) {
     assert!(as_said, "{}\nprints\n{lines:#?}\nand not\n{expected:#?}", step.typed);
 }
 
+fn page(name: &str) -> String {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    fs::read_to_string(docs.join(name)).unwrap()
+}
+
 #[test]
 fn every_command_of_the_examples_prints_what_is_shown() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples.md");
-    let page = fs::read_to_string(page).unwrap();
     let base = free_base(9);
     let nodes = Scratch::new("examples", "");
-    let page = with_ports(&page, base);
-    let page = page.replace("nodes.txt", nodes.path());
-    let steps = steps(&page);
+    let page = with_ports(&page("examples.md"), &PORTS, base..);
+    let steps = steps(&page.replace("nodes.txt", nodes.path()));
     assert!(steps.iter().filter(|step| step.is_command).count() > 20, "{steps:#?}");
+    run(&steps);
+}
+
+#[test]
+fn every_command_of_the_page_of_members_prints_what_is_shown() {
+    let ports: [u16; 4] = free_ports();
+    let names = ["9001", "9002", "9003", "9004"];
+    let steps = steps(&with_ports(&page("members.md"), &names, ports.into_iter()));
+    let answered = steps.iter().filter(|step| step.is_command && !step.printed.is_empty());
+    assert_eq!(answered.count(), 6, "{steps:#?}");
+    run(&steps);
+}
+
+#[track_caller]
+fn run(steps: &[Step]) {
     let mut shell = Shell::start();
     let mut terminals: BTreeMap<String, Process> = BTreeMap::new();
-    for step in &steps {
+    for step in steps {
         if step.terminal.is_empty() {
             let lines = shell.run(&step.typed);
             compare(step, &lines);

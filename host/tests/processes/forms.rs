@@ -56,6 +56,22 @@ fn nodes_speak_over_ipv6_too() {
 }
 
 #[test]
+fn as_many_nodes_as_fit_a_datagram_make_a_cluster_over_ipv6() {
+    let [port] = free_ports();
+    let start = |others: u32| {
+        let peers = (2..2 + others).map(|id| format!("--peer={id}=[::1]:{}", 40_000 + id));
+        let own = ["node", "--id", "1", "--listen", &format!("[::1]:{port}")].map(str::to_owned);
+        Process::start(&[own.to_vec(), peers.collect()].concat())
+    };
+    let mut node = start(31);
+    assert_eq!(node.status().code(), Some(1));
+    let errors = node.errors();
+    assert!(errors.contains("32 members with addresses as long as this one's do not"), "{errors}");
+    assert!(errors.ends_with("a node sends at most 1200; there is no node\n"), "{errors}");
+    start(30).expect("* start node 1 with init value 0");
+}
+
+#[test]
 fn a_file_names_the_nodes_from_zero_on() {
     let [port, other, third] = free_ports();
     let text = format!(
@@ -110,7 +126,7 @@ fn a_node_that_waits_says_for_whom_and_where() {
     let nodes = [(1, port), (2, other), (3, third)];
     let nodes = nodes.map(|(id, port)| (id, format!("127.0.0.1:{port}")));
     let first = by_name(&nodes, 0, &[]);
-    let mut second = by_name(&nodes, 1, &[]);
+    let second = by_name(&nodes, 1, &[]);
     second.expect_error(&format!("waiting for 3 ({})", nodes[2].1));
     drop(first);
 }

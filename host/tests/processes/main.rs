@@ -7,6 +7,7 @@ mod control;
 mod examples;
 mod forms;
 mod is_leader;
+mod leaving;
 mod logs;
 mod members;
 mod node;

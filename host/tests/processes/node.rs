@@ -1,7 +1,6 @@
 //! `coracle node` as real processes that are driven on standard input.
 
 use std::net::UdpSocket;
-use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use crate::process::{Process, free_ports};
@@ -173,7 +172,7 @@ fn a_termination_signal_ends_a_node_at_once_though_a_command_waits() {
     node.send("add 1");
     let start = Instant::now();
     terminate(&node);
-    assert_eq!(node.status().signal(), Some(Signal::TERM.as_raw()));
+    assert_eq!(node.status().code(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 

@@ -143,7 +143,7 @@ impl Process {
 
     /// Waits until this stands on its standard error.
     #[track_caller]
-    pub fn expect_error(&mut self, part: &str) {
+    pub fn expect_error(&self, part: &str) {
         if !eventually(|| self.errors().contains(part)) {
             self.fail(&format!("expected {part:?} on standard error"));
         }
