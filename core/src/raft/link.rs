@@ -46,6 +46,11 @@ pub(crate) enum Owed {
         nonce: Nonce,
         same_ids: bool,
     },
+    /// Whether a life that says hello is there now.
+    Question {
+        to: Incarnation,
+        nonce: Nonce,
+    },
     Boot {
         to: Incarnation,
         epoch: Epoch,
@@ -109,6 +114,7 @@ impl Owed {
                 [10, echo ^ last.0.rotate_left(32), u64::from(upto), taken]
             }
             Self::ChunkRefused { echo, last } => [11, echo, last.0, 0],
+            Self::Question { to, nonce } => [12, to.0, nonce.0, 0],
         }
     }
 }

@@ -272,7 +272,7 @@ fn log_sizes(nodes: usize, chance: &mut Chance) -> Vec<LogSize> {
 
 fn log_size(nodes: usize, chance: &mut Chance) -> LogSize {
     // The configuration must fit a quarter of the ring.
-    let least = 256.max(4 * (16 * nodes as u64 + 24));
+    let least = 256.max(4 * (16 * (nodes as u64 + 1) + 24));
     let (bytes, slots) = match chance.below(10) {
         0..4 => (chance.between(least, least.max(2048)), chance.pick(&[16, 16, 32])),
         4..8 => (chance.between(2048, 16 * 1024), chance.pick(&[16, 64, 256])),
