@@ -102,12 +102,13 @@ impl Cluster {
         }
         self.inform([place])?;
         self.await_answer(place);
-        let lead = self.lead();
+        let lead = self.wait_for_lead();
+        if matches!(lead, Lead::By { .. }) {
+            self.await_part(place);
+        }
         let fresh = match self.observer.status(place).map(|status| status.role) {
             Err(_) => "it does not answer yet",
-            Ok(RoleName::Blank) => {
-                "it stored nothing, so it is blank: a new node that nobody takes in yet"
-            }
+            Ok(RoleName::Blank) => "it has nothing stored, and is not taken in yet",
             Ok(_) => "it takes part",
         };
         Ok(format!("restarted node {id}: {fresh}; {lead}"))
@@ -234,6 +235,17 @@ impl Cluster {
                 return lead;
             }
             thread::sleep(ASK_INTERVAL);
+        }
+    }
+
+    /// Waits until a node is no longer blank, but not longer than a few seconds.
+    fn await_part(&mut self, place: usize) {
+        let deadline = Instant::now() + LEAD_LIMIT;
+        while Instant::now() < deadline {
+            match self.observer.status(place) {
+                Ok(status) if status.role == RoleName::Blank => thread::sleep(ASK_INTERVAL),
+                Ok(_) | Err(_) => return,
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod members;
 mod node;
 mod process;
 mod relay;
+mod replacing;
 mod scratch;
 mod status;
 mod trio;
