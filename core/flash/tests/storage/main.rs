@@ -1,0 +1,7 @@
+//! The flash storage on simulated NOR flash.
+
+mod crash;
+mod damage;
+mod full;
+mod nor;
+mod script;
