@@ -23,9 +23,12 @@
 //! # How to size it
 //!
 //! A log must hold the node's log memory and some 500 bytes. Its pages are erased once for each time
-//! that it fills up or a snapshot is saved, so that twice the memory or more is worth having. Erasing
-//! and writing are done in the calls of the node: the election timeout must be longer than erasing a
-//! log and an area takes.
+//! that it fills up or a snapshot is saved, so that twice the memory or more is worth having: with
+//! 2 KiB of memory and two pages of 2 KiB or four of 1 KiB for each log, a thousand commands of 12
+//! bytes erase each page 20 times.
+//!
+//! Erasing and writing are done in the calls of the node: the election timeout must be longer than
+//! erasing a log and an area takes.
 //!
 //! # Example
 //!

@@ -3,5 +3,6 @@
 mod crash;
 mod damage;
 mod full;
+mod node;
 mod nor;
 mod script;

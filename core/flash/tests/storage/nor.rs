@@ -64,6 +64,10 @@ impl<const READ: usize, const WORD: usize, const PAGE: usize> Nor<READ, WORD, PA
         chip.chance = Chance::seed_from_u64(seed);
     }
 
+    pub fn restore_power(&self) {
+        self.0.borrow_mut().dies_at = u64::MAX;
+    }
+
     pub fn steps(&self) -> u64 {
         self.0.borrow().steps
     }
