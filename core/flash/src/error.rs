@@ -30,8 +30,8 @@ pub enum FlashError<E> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum LayoutError {
-    /// The words or pages of this flash are not powers of two, or a word, as written or as read, has
-    /// more than 256 bytes.
+    /// The words or pages of this flash are not powers of two, or a word, as written or as read,
+    /// has more than 256 bytes.
     Geometry,
     /// The offset or a length is no multiple of the flash's pages.
     NotAligned,

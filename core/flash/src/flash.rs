@@ -50,8 +50,8 @@ pub struct RecoveredSnapshot {
 }
 
 impl<F: NorFlash> Flash<F> {
-    /// Goes on with what the flash holds, or begins in a blank range. What was being written when the
-    /// power went is made good.
+    /// Goes on with what the flash holds, or begins in a blank range. What was being written when
+    /// the power went is made good.
     ///
     /// # Errors
     /// [`FlashError`]. Unless the driver refused an operation, nothing has changed.
@@ -114,8 +114,8 @@ impl<F: NorFlash> Flash<F> {
         failure.map_or(Ok(()), Err)
     }
 
-    /// A raft that goes on where it stopped, or a new one if nothing was ever written. `buffer` must
-    /// hold the longest entry, and the members. If there is a snapshot,
+    /// A raft that goes on where it stopped, or a new one if nothing was ever written. `buffer`
+    /// must hold the longest entry, and the members. If there is a snapshot,
     /// [`coracle::Node::restore_kept`] comes next.
     ///
     /// # Errors
@@ -190,8 +190,8 @@ impl<F: NorFlash> Flash<F> {
         Kept { applied, base, configuration, length, checksum, area, end, members_bytes }
     }
 
-    /// The address where the next piece goes, in an erased area if it is the first; none if there is
-    /// no room for the snapshot.
+    /// The address where the next piece goes, in an erased area if it is the first; none if there
+    /// is no room for the snapshot.
     fn stage_at(&mut self, name: SnapshotName, offset: u64, piece: u32) -> Result<Option<u32>, F> {
         let from = self.log.layout.area(self.free_area());
         let limit = from + self.log.layout.snapshot_bytes;

@@ -3,12 +3,13 @@
 //! ```text
 //! log:    mark | void mark | head | record, record, ...
 //! head:   magic and version: 8 | generation: 8 | cluster: 8 | node: 4 | CRC-32: 4
-//! record: mark | CRC-32: 4 | length: 4 | parts: 4 | hard state | snapshot | first entry: 8, entries
+//! record: mark | CRC-32: 4 | length: 4 | parts: 4 | hard state | snapshot | first: 8, entries
 //! area:   piece, piece, ...
 //! piece:  offset: 4 | length: 4 | bytes
 //! ```
 //!
-//! Each begins with a new word of the flash. A mark is written when all that it stands for is there.
+//! Each begins with a new word of the flash. A mark is written when all that it stands for is
+//! there.
 
 use coracle::{ClusterId, EntryId, Epoch, HardState, Incarnation, Index, MemberId, NodeId, Term};
 use crc::{CRC_32_ISO_HDLC, Crc, Table};

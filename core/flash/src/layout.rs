@@ -14,8 +14,8 @@ pub struct Layout {
     pub offset: u32,
     /// The bytes of one log. The more there are beyond `memory_bytes`, the fewer erases.
     pub log_bytes: u32,
-    /// The bytes of one area: the longest snapshot, and 8 bytes and a word for each datagram that it
-    /// may come in from a leader.
+    /// The bytes of one area: the longest snapshot, and 8 bytes and a word for each datagram that
+    /// it may come in from a leader.
     pub snapshot_bytes: u32,
     /// The bytes of entries in the node's memory ([`coracle::Memory`]).
     pub memory_bytes: u32,

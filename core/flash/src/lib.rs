@@ -10,9 +10,9 @@
 //! A [`Layout`] names two logs and two areas for snapshots, each of whole pages. Hard state and
 //! entries are appended to one of the logs as records with checksums; no word is written twice
 //! between two erases. When that log is full, or a snapshot was taken or installed, everything that
-//! counts goes to the other one, whose last word makes it the one that counts: snapshot, log and hard
-//! state change together, and until then the old ones are untouched. Snapshots go to the two areas in
-//! turns.
+//! counts goes to the other one, whose last word makes it the one that counts: snapshot, log and
+//! hard state change together, and until then the old ones are untouched. Snapshots go to the two
+//! areas in turns.
 //!
 //! Queues and maps for flash, as `sequential-storage` has, do not fit here: their interface is
 //! asynchronous, their items are found by scanning, and neither can replace a snapshot, drop the
@@ -22,10 +22,10 @@
 //!
 //! # How to size it
 //!
-//! A log must hold the node's log memory and some 500 bytes. Its pages are erased once for each time
-//! that it fills up or a snapshot is saved, so that twice the memory or more is worth having: with
-//! 2 KiB of memory and two pages of 2 KiB or four of 1 KiB for each log, a thousand commands of 12
-//! bytes erase each page 20 times.
+//! A log must hold the node's log memory and some 500 bytes. Its pages are erased once for each
+//! time that it fills up or a snapshot is saved, so that twice the memory or more is worth having:
+//! with 2 KiB of memory and 4 KiB for each log, in pages of 1 KiB, a thousand commands of 12 bytes
+//! erase each page 20 times.
 //!
 //! Erasing and writing are done in the calls of the node: the election timeout must be longer than
 //! erasing a log and an area takes.
@@ -49,7 +49,8 @@
 //!         memory_bytes: 4096,
 //!     };
 //!     let mut flash = Flash::open(driver, layout, identity).map_err(StartError::Flash)?;
-//!     let options = Options::new(identity.cluster, identity.id, Timing::from_heartbeat(Ticks(50)));
+//!     let timing = Timing::from_heartbeat(Ticks(50));
+//!     let options = Options::new(identity.cluster, identity.id, timing);
 //!     let parts = (Array::zeroed(), random, Checksum);
 //!     let raft = flash.start(&options, &[NodeId(2), NodeId(3)], parts, &mut [0; 1200])?;
 //!     // Then `Node::new` takes both, and `Node::restore_kept` the snapshot that

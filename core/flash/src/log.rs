@@ -2,8 +2,8 @@
 //!
 //! A log is begun by erasing its pages, writing one record with everything that counts, then its
 //! head, then its mark. Then the other log's void mark is written, and only then anything is
-//! acknowledged that is in the new log alone. So while the void mark of a log is not set the log holds
-//! everything acknowledged, and if it is set the other log must be whole.
+//! acknowledged that is in the new log alone. So while the void mark of a log is not set the log
+//! holds everything acknowledged, and if it is set the other log must be whole.
 
 use coracle::{HardState, Index, Write};
 use embedded_storage::nor_flash::NorFlash;

@@ -23,8 +23,8 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes_with_words_of_sixteen_by
     assert!(crash_everywhere::<4, 16, 512>(3, 120) > 4_000);
 }
 
-/// Runs a script to its end, and again and again to each step of the flash. How many times the power
-/// went, in recovery too.
+/// Runs a script to its end, and again and again to each step of the flash. How many times the
+/// power went, in recovery too.
 fn crash_everywhere<const READ: usize, const WORD: usize, const PAGE: usize>(
     seed: u64,
     count: usize,

@@ -3,7 +3,7 @@
 use coracle_flash::{Flash, FlashError, Identity};
 
 use crate::nor::Nor;
-use crate::script::{IDENTITY, State, Step, act, layout, script};
+use crate::script::{IDENTITY, Picture, State, Step, act, layout, script};
 
 type Chip = Nor<1, 4, 256>;
 const PAGE: u32 = 256;
@@ -60,6 +60,46 @@ fn no_bit_of_a_log_with_a_snapshot_flips_unnoticed() {
     assert!(written.2 && written.1.entries.len() > 5);
     let (refused, harmless) = flip_each(&written);
     assert!(refused > 4000 && harmless > 30_000, "{refused} {harmless}");
+}
+
+/// When the power goes just before a log is left, both are whole for a while.
+#[test]
+fn a_log_that_was_left_is_not_taken_for_the_one_that_is_damaged() {
+    let (mut kills, mut refused) = (0, 0);
+    let (before, state, _) = written(4, 60);
+    let base = state.entries[1].0;
+    let picture = Picture { applied: state.last(), base, contents: vec![5; 30] };
+    let save = Step::Save(picture);
+    let done = before.copy();
+    let mut flash = Flash::open(done.clone(), layout(PAGE), IDENTITY).unwrap();
+    act(&mut flash, &save).unwrap();
+    for (kill, pattern) in (0..done.steps()).flat_map(|kill| [(kill, 1), (kill, 2), (kill, 3)]) {
+        let chip = before.copy();
+        let mut flash = Flash::open(chip.clone(), layout(PAGE), IDENTITY).unwrap();
+        chip.die_at(kill, pattern);
+        assert!(act(&mut flash, &save).is_err());
+        let chip = chip.copy();
+        let mut flash = Flash::open(chip.clone(), layout(PAGE), IDENTITY).unwrap();
+        let state = State::of(&mut flash);
+        let noop = vec![2, 0, u8::try_from(state.last().term.0).unwrap(), 0];
+        let step = Step::Write(None, state.last().index.next(), vec![noop]);
+        act(&mut flash, &step).unwrap();
+        let state = state.after(&step);
+        // In the generation of each of the two logs.
+        for head in [PAGE, PAGE + layout(PAGE).log_bytes] {
+            let flipped = chip.copy();
+            flipped.flip(usize::try_from(head + 16).unwrap() * 8);
+            match Flash::open(flipped, layout(PAGE), IDENTITY) {
+                Ok(mut flash) => {
+                    assert_eq!(State::of(&mut flash), state, "{kill}, {pattern}, {head:#x}");
+                }
+                Err(FlashError::Damaged(_)) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        kills += 1;
+    }
+    assert!(kills > 40 && refused == kills, "{refused} of {kills}");
 }
 
 #[test]

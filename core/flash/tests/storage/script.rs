@@ -151,7 +151,10 @@ fn next(state: &State, chance: &mut Chance) -> Step {
             entries(state, hard.term, Some(hard), chance)
         }
         3 if hard.term > Term(2) => {
-            let index = last.index.plus(1 + chance.next_u64() % 5);
+            // It may take the place of entries that it does not cover.
+            let applied = state.picture.as_ref().map_or(0, |picture| picture.applied.index.0);
+            let ahead = last.index.0 - applied + 5;
+            let index = Index(applied + 1 + chance.next_u64() % ahead);
             let id = EntryId { term: hard.term, index };
             let picture = Picture { applied: id, base: id, contents: contents(chance) };
             if chance.next_u64().is_multiple_of(2) {
