@@ -23,6 +23,8 @@ pub enum FlashError<E> {
     Full,
     /// There is no such snapshot; nothing was written.
     NoSnapshot,
+    /// The driver refused an operation before; nothing was written. Open the flash again.
+    Dead,
 }
 
 /// Why a layout cannot be used.
@@ -72,6 +74,7 @@ impl<E: fmt::Debug> fmt::Display for FlashError<E> {
                  Erase it and have this node replaced"
             ),
             Self::Full => f.write_str("the log's flash is full; nothing was written"),
+            Self::Dead => f.write_str("the flash has failed before; nothing was written"),
             Self::NoSnapshot => f.write_str("there is no such snapshot; nothing was changed"),
         }
     }

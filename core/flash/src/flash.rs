@@ -21,6 +21,8 @@ pub struct Flash<F: NorFlash> {
     log: Log,
     /// A snapshot that is being gathered, and the address behind its pieces.
     staged: Option<(SnapshotName, u32)>,
+    /// A write or an erase was broken off: words that count as blank may not be.
+    is_dead: bool,
 }
 
 /// What was found, beside the entries.
@@ -62,7 +64,7 @@ impl<F: NorFlash> Flash<F> {
         if let Some(kept) = &log.kept {
             area::check(&mut flash, &layout, kept)?;
         }
-        Ok(Self { flash, log, staged: None })
+        Ok(Self { flash, log, staged: None, is_dead: false })
     }
 
     /// What is there; none if nothing was ever written.
@@ -156,12 +158,73 @@ impl<F: NorFlash> Flash<F> {
     /// # Errors
     /// [`FlashError`]: what was acknowledged before is intact, and nothing of this is acknowledged.
     pub fn write(&mut self, write: &Write<'_>) -> Result<(), F> {
-        self.log.write(&mut self.flash, write)
+        self.unless_dead(|this| this.log.write(&mut this.flash, write))
+    }
+
+    /// Writes unless the driver has refused an operation before.
+    fn unless_dead<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, F>) -> Result<T, F> {
+        if self.is_dead {
+            return Err(FlashError::Dead);
+        }
+        let acted = act(self);
+        self.is_dead = matches!(acted, Err(FlashError::Driver(_)));
+        acted
     }
 
     /// The driver, when nothing is to be stored any more.
     pub fn into_driver(self) -> F {
         self.flash
+    }
+
+    fn save(&mut self, snapshot: &Snapshot<'_>, contents: Contents<'_>) -> Result<Saving, F> {
+        let Ok(summary) = contents(&mut Nowhere) else { return Ok(Saving::NoRoom) };
+        let from = self.log.layout.area(self.free_area());
+        let length = u32::try_from(summary.length).unwrap_or(u32::MAX);
+        let end = area::piece_end::<F>(from, length);
+        let extent = (summary.length, summary.checksum, end);
+        let kept = self.kept_of(snapshot, extent);
+        let members = Some(snapshot.members.bytes());
+        let plan = Plan { kept: Some(kept), members, ..self.log.plan() };
+        if end - from > self.log.layout.snapshot_bytes
+            || !self.log.has_room_for(&mut self.flash, &plan)?
+        {
+            return Ok(Saving::NoRoom);
+        }
+        self.staged = None;
+        erase_pages(&mut self.flash, from, self.log.layout.snapshot_bytes)?;
+        let mut writer = Writer::new(from);
+        writer.put(&mut self.flash, &encode_piece(0, length))?;
+        let mut writing = Writing { flash: &mut self.flash, writer, left: length, error: None };
+        let written = contents(&mut writing);
+        let Writing { writer, error, .. } = writing;
+        if let Some(error) = error {
+            return Err(error);
+        }
+        if written != Ok(summary) {
+            return Ok(Saving::NoRoom);
+        }
+        writer.finish(&mut self.flash)?;
+        self.keep(snapshot, extent, false)?;
+        Ok(Saving::Kept(summary))
+    }
+
+    fn stage_piece(&mut self, name: SnapshotName, offset: u64, bytes: &[u8]) -> Result<Staging, F> {
+        let (Ok(place), length) = (u32::try_from(offset), bytes_of(bytes.len())) else {
+            return Ok(Staging::NoRoom);
+        };
+        let from = self.log.layout.area(self.free_area());
+        if let Some((_, end)) = self.staged.filter(|(staged, _)| *staged == name)
+            && area::has_piece(&mut self.flash, (from, end), (place, length))?
+        {
+            return Ok(Staging::Kept);
+        }
+        let Some(at) = self.stage_at(name, offset, length)? else {
+            self.staged = None;
+            return Ok(Staging::NoRoom);
+        };
+        let end = area::put_piece(&mut self.flash, at, place, bytes)?;
+        self.staged = Some((name, end));
+        Ok(Staging::Kept)
     }
 
     /// The area that the next snapshot goes to.
@@ -228,7 +291,7 @@ impl<F: NorFlash> Storage for Flash<F> {
     }
 
     fn persist(&mut self, write: &Write<'_>, _: Receipt) -> Result<Persisted, F> {
-        self.log.write(&mut self.flash, write)?;
+        self.write(write)?;
         Ok(Persisted::Done)
     }
 
@@ -237,35 +300,7 @@ impl<F: NorFlash> Storage for Flash<F> {
         snapshot: &Snapshot<'_>,
         contents: Contents<'_>,
     ) -> Result<Saving, F> {
-        let Ok(summary) = contents(&mut Nowhere) else { return Ok(Saving::NoRoom) };
-        let from = self.log.layout.area(self.free_area());
-        let length = u32::try_from(summary.length).unwrap_or(u32::MAX);
-        let end = area::piece_end::<F>(from, length);
-        let extent = (summary.length, summary.checksum, end);
-        let kept = self.kept_of(snapshot, extent);
-        let members = Some(snapshot.members.bytes());
-        let plan = Plan { kept: Some(kept), members, ..self.log.plan() };
-        if end - from > self.log.layout.snapshot_bytes
-            || !self.log.has_room_for(&mut self.flash, &plan)?
-        {
-            return Ok(Saving::NoRoom);
-        }
-        self.staged = None;
-        erase_pages(&mut self.flash, from, self.log.layout.snapshot_bytes)?;
-        let mut writer = Writer::new(from);
-        writer.put(&mut self.flash, &encode_piece(0, length))?;
-        let mut writing = Writing { flash: &mut self.flash, writer, left: length, error: None };
-        let written = contents(&mut writing);
-        let Writing { writer, error, .. } = writing;
-        if let Some(error) = error {
-            return Err(error);
-        }
-        if written != Ok(summary) {
-            return Ok(Saving::NoRoom);
-        }
-        writer.finish(&mut self.flash)?;
-        self.keep(snapshot, extent, false)?;
-        Ok(Saving::Kept(summary))
+        self.unless_dead(|this| this.save(snapshot, contents))
     }
 
     fn read_snapshot(&mut self, place: Place, offset: u64, into: &mut [u8]) -> Result<(), F> {
@@ -291,27 +326,12 @@ impl<F: NorFlash> Storage for Flash<F> {
     }
 
     fn stage(&mut self, name: SnapshotName, offset: u64, bytes: &[u8]) -> Result<Staging, F> {
-        let (Ok(place), length) = (u32::try_from(offset), bytes_of(bytes.len())) else {
-            return Ok(Staging::NoRoom);
-        };
-        let from = self.log.layout.area(self.free_area());
-        if let Some((_, end)) = self.staged.filter(|(staged, _)| *staged == name)
-            && area::has_piece(&mut self.flash, (from, end), (place, length))?
-        {
-            return Ok(Staging::Kept);
-        }
-        let Some(at) = self.stage_at(name, offset, length)? else {
-            self.staged = None;
-            return Ok(Staging::NoRoom);
-        };
-        let end = area::put_piece(&mut self.flash, at, place, bytes)?;
-        self.staged = Some((name, end));
-        Ok(Staging::Kept)
+        self.unless_dead(|this| this.stage_piece(name, offset, bytes))
     }
 
     fn install(&mut self, snapshot: &Snapshot<'_>) -> Result<(), F> {
         let Some((name, end)) = self.staged else { return Err(FlashError::NoSnapshot) };
-        self.keep(snapshot, (name.length, name.checksum, end), true)?;
+        self.unless_dead(|this| this.keep(snapshot, (name.length, name.checksum, end), true))?;
         self.staged = None;
         Ok(())
     }

@@ -49,6 +49,8 @@ fn crash_everywhere<const READ: usize, const WORD: usize, const PAGE: usize>(
                 assert_eq!(chip.steps(), 0, "a whole flash is not written to: {at}");
                 chip.die_at(kill, pattern + 1);
                 assert_eq!(act(&mut flash, step), Err(FlashError::Driver(Dead)), "{at}");
+                chip.restore_power();
+                assert_eq!(act(&mut flash, step), Err(FlashError::Dead), "{at}");
                 kills += 1 + recover_everywhere(&chip, [&state, &after], pattern, &at);
             }
         }
