@@ -1,9 +1,10 @@
 //! What must hold after every step, over the whole history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::message::{BLANK, Configuration, Entry, Epoch, Kind, Member, members_of};
+use crate::mistakes::Mistake;
 use crate::rules::{Effects, Process, Role, Rules};
 
 /// What was broken.
@@ -25,6 +26,8 @@ pub enum Violation {
     LivingDeclaredDead,
     /// A member that holds clients' commands forgot them, though it was to halt (rule 9).
     Erased,
+    /// One incarnation joined two epochs, or one twice (rule 1).
+    JoinedTwice,
     /// The fair phase ended without service.
     Stuck,
 }
@@ -40,6 +43,7 @@ impl fmt::Display for Violation {
             Self::NeverAllBlank => "the members of a formation were never all blank at once",
             Self::LivingDeclaredDead => "a living epoch is declared dead",
             Self::Erased => "what was acknowledged is erased",
+            Self::JoinedTwice => "one incarnation joins twice",
             Self::Stuck => "no service in the fair phase",
         })
     }
@@ -61,12 +65,19 @@ pub struct Ledger {
     begun: Vec<Epoch>,
     /// When each was blank: from, and until if it has joined.
     blank: BTreeMap<Member, (u32, Option<u32>)>,
+    joined: BTreeSet<Member>,
 }
 
 impl Ledger {
     /// A process begins blank.
     pub fn born(&mut self, member: Member) {
         self.blank.insert(member, (self.now, None));
+    }
+
+    /// A process is no more.
+    pub fn ended(&mut self, member: Member) {
+        let now = self.now;
+        self.blank.entry(member).and_modify(|(_, until)| *until = until.or(Some(now)));
     }
 
     /// The latest committed configuration of the latest epoch that committed anything.
@@ -110,6 +121,11 @@ impl Ledger {
         is_beyond: bool,
     ) -> Result<(), Violation> {
         if effects.formed || effects.joined {
+            // The same identity is judged by what comes of it, for a fair figure.
+            let is_first = self.joined.insert(process.me);
+            if !is_first && !rules.has(Mistake::SameIdentity) {
+                return Err(Violation::JoinedTwice);
+            }
             self.blank.entry(process.me).and_modify(|(_, until)| *until = Some(self.now));
         }
         if effects.formed {

@@ -128,6 +128,9 @@ impl Walk {
             Some(leader) if chance.below(2) == 0 => leader.me.id,
             Some(_) | None => id,
         };
+        if chance.below(8) == 0 {
+            return self.replace(id, chance);
+        }
         let next = self.world.network.len();
         match chance.below(6) {
             2 => self.take(Step::Propose(id))?,
@@ -140,6 +143,30 @@ impl Walk {
         self.take(Step::Replicate(id))?;
         let reliable = 5 + chance.below(6);
         self.deliver_from(next, |_| chance.below(10) < reliable)
+    }
+
+    /// A process asks, and if it leads goes some way of a replacement; a vote may cut in.
+    fn replace(&mut self, id: u8, chance: &mut Chance) -> Result<(), Violation> {
+        let reliable = 3 + chance.below(8);
+        for part in 0..1 + chance.below(5) {
+            let next = self.world.network.len();
+            if part == 0 {
+                self.take(Step::Round(id))?;
+                self.deliver_from(next, |_| true)?;
+            }
+            self.take(Step::Manage(id))?;
+            self.take(Step::Replicate(id))?;
+            self.deliver_from(next, |_| chance.below(10) < reliable)?;
+        }
+        if chance.below(2) == 0 {
+            let other = chance.below(usize::from(self.rules.members));
+            if self.world.processes[other].term < TERM_MAX {
+                let next = self.world.network.len();
+                self.take(Step::Campaign(u8::try_from(other).expect("ids are few")))?;
+                self.deliver_from(next, |_| chance.below(10) < reliable)?;
+            }
+        }
+        Ok(())
     }
 
     fn deliver_from(

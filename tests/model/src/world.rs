@@ -136,6 +136,7 @@ impl World {
         self.nonces += 1;
         let process = &mut self.processes[usize::from(id)];
         let mut me = process.me;
+        self.ledger.ended(me);
         if !same {
             self.incarnations += 1;
             me.incarnation = self.incarnations;
