@@ -49,6 +49,12 @@ impl Mistake {
         (Self::ResetWithoutRedraw, "reset-without-redraw"),
     ];
 
+    /// Whether walks seldom or never find it, so that a script has to.
+    #[must_use]
+    pub fn needs_script(self) -> bool {
+        matches!(self, Self::AnyNonce | Self::BlankNeverVotes)
+    }
+
     /// The mistake of this name, if there is one.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
