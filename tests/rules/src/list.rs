@@ -296,6 +296,8 @@ macro_rules! for_each_rule {
                 a_newer_life_takes_the_place_of_one_without_a_vote,
                 a_learner_is_replaced_by_a_learner,
                 a_life_is_asked_again_after_a_while_and_else_told_where_we_stand,
+                a_life_that_is_in_the_epoch_already_is_taken_in_too,
+                a_life_that_no_configuration_names_says_hello_when_it_hears_no_leader,
             ];
             replication: [
                 a_command_is_sent_to_every_follower_behind_the_entry_before_it,

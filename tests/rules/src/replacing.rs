@@ -1,11 +1,11 @@
 //! How a member that comes back with nothing is replaced by its new life.
 
 use coracle::message::{Hello, HelloReply, Message, Standing};
-use coracle::{Address, Incarnation, Member, MemberId, Nonce, Part};
+use coracle::{Address, Epoch, Incarnation, Member, MemberId, Nonce, Part, RoleName};
 
 use crate::harness::{
-    Bench, DATAGRAM_BYTES, ELECTION_MIN, HEARTBEAT, MEMBERS, ONE, Sent, Small, THREE, matched,
-    member,
+    Bench, DATAGRAM_BYTES, ELECTION_MAX, ELECTION_MIN, HEARTBEAT, MEMBERS, ONE, Sent, Small, THREE,
+    at, matched, member, vote,
 };
 
 /// Replacing: a hello may be old, so the leader asks back, and believes the answer to that alone.
@@ -104,6 +104,33 @@ pub fn a_life_is_asked_again_after_a_while_and_else_told_where_we_stand() {
     assert_eq!(lives(&bench).len(), 1, "only the last question counts");
 }
 
+/// Replacing: a life that was taken into the epoch, by a leader which then lost the entry that named
+/// it, is taken in like one that is blank; one of another epoch is not.
+pub fn a_life_that_is_in_the_epoch_already_is_taken_in_too() {
+    let mut bench = with_three_silent();
+    let question = says_hello(&mut bench, NEW).hello_to(THREE).expect("it is asked back");
+    let other = Epoch(bench.epoch.0 ^ 1);
+    bench.answers_outside(NEW, in_epoch(question.nonce, other));
+    assert_eq!(lives(&bench).len(), 1, "of another epoch");
+    (0..2).for_each(|_| beat(&mut bench));
+    let question = says_hello(&mut bench, NEW).hello_to(THREE).expect("it is asked again");
+    let ours = bench.epoch;
+    bench.answers_outside(NEW, in_epoch(question.nonce, ours));
+    assert_eq!(lives(&bench).len(), 2);
+}
+
+/// Replacing: whom no configuration names, and who hears no leader, asks to be found.
+pub fn a_life_that_no_configuration_names_says_hello_when_it_hears_no_leader() {
+    let mut bench = Bench::blank(3);
+    bench.drive();
+    // A candidate's request takes it into the epoch, with an empty log.
+    bench.answers(THREE, vote(2, at(1, 1)));
+    assert_eq!(bench.raft.role(), RoleName::Follower);
+    let sent = bench.pass(ELECTION_MAX);
+    assert!(sent.hello_to(ONE).is_some() && sent.hello_to(THREE).is_some());
+    assert_eq!(bench.raft.role(), RoleName::Follower);
+}
+
 /// Two new lives of node 3, of which each begins blank.
 const NEW: MemberId = MemberId { id: THREE, incarnation: Incarnation(0x1234_5678_9abc) };
 const OTHER: MemberId = MemberId { id: THREE, incarnation: Incarnation(0x1111_2222_3333) };
@@ -142,6 +169,12 @@ fn take_in(bench: &mut Bench, new: MemberId) {
 
 fn blank(nonce: Nonce) -> Message<'static> {
     let (standing, address) = (Standing::Blank, there());
+    Message::HelloReply(HelloReply { nonce, standing, datagram: DATAGRAM_BYTES, address })
+}
+
+fn in_epoch(nonce: Nonce, epoch: Epoch) -> Message<'static> {
+    let standing = Standing::In { epoch, hopeless: false, leader: None };
+    let address = there();
     Message::HelloReply(HelloReply { nonce, standing, datagram: DATAGRAM_BYTES, address })
 }
 
