@@ -7,6 +7,7 @@ mod cluster;
 mod commands;
 mod config;
 mod console;
+mod entries;
 mod event_loop;
 mod faults;
 mod is_leader;
