@@ -6,6 +6,7 @@ mod cluster;
 mod control;
 mod examples;
 mod forms;
+mod inspect;
 mod is_leader;
 mod leaving;
 mod logs;
