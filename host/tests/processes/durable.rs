@@ -2,10 +2,12 @@
 
 mod damage;
 mod demonstration;
+mod ledger;
 
 use std::fs;
 use std::path::PathBuf;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::process::{Process, eventually, free_ports};
@@ -88,6 +90,9 @@ impl Cluster {
     }
 
     fn kill_all(&mut self) {
+        for place in self.running() {
+            signal(self.node(place), Signal::KILL);
+        }
         for place in self.running() {
             self.kill(place);
         }
@@ -185,4 +190,9 @@ impl Cluster {
         files.sort();
         files
     }
+}
+
+fn signal(process: &Process, signal: Signal) {
+    let id = Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
+    kill_process(id, signal).unwrap();
 }
