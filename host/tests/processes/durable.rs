@@ -2,6 +2,7 @@
 
 mod damage;
 mod demonstration;
+mod full;
 mod ledger;
 
 use std::fs;
@@ -32,12 +33,17 @@ impl Cluster {
 
     /// The same, started with these arguments too.
     fn form_with<const N: usize>(name: &str, more: &'static [&'static str]) -> Self {
-        let ports: [u16; N] = free_ports();
-        let nodes = ports.iter().map(|_| None).collect();
-        let mut cluster = Self { nodes, ports: ports.to_vec(), more, folder: Folder::new(name) };
+        let mut cluster = Self { more, ..Self::blank::<N>(name) };
         cluster.start_all();
         cluster.leader();
         cluster
+    }
+
+    /// Nodes that have not been started, nor have a directory.
+    fn blank<const N: usize>(name: &str) -> Self {
+        let ports: [u16; N] = free_ports();
+        let nodes = ports.iter().map(|_| None).collect();
+        Self { nodes, ports: ports.to_vec(), more: &[], folder: Folder::new(name) }
     }
 
     fn data(&self, place: usize) -> PathBuf {
