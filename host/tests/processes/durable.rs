@@ -1,5 +1,6 @@
 //! Nodes that keep themselves in directories: real processes, killed as a power cut would.
 
+mod broken;
 mod damage;
 mod demonstration;
 mod full;

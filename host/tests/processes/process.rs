@@ -36,6 +36,11 @@ impl Process {
         Self::spawn(CORACLE, arguments, environment).heard()
     }
 
+    /// Starts another program.
+    pub fn start_program<A: AsRef<str>>(program: &str, arguments: &[A]) -> Self {
+        Self::spawn(program, arguments, &[]).heard()
+    }
+
     /// With its lines collected.
     fn heard(self) -> Self {
         let mut process = self;
