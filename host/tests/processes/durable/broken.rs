@@ -53,3 +53,27 @@ fn a_node_ends_when_a_sync_fails_and_has_everything_when_it_is_back() {
         assert_eq!(nodes.value(place), "115");
     }
 }
+
+#[test]
+fn a_leader_with_a_slow_disk_goes_on_leading() {
+    let mut nodes = Cluster::form_with::<3>("slow", &["--election", "600ms..1200ms"]);
+    nodes.done(&["add", "5"]);
+    nodes.settle();
+    let leader = nodes.leader();
+    let before = nodes.status(leader).unwrap();
+    // Each sync takes longer than followers wait for a heartbeat.
+    let slow = inject(nodes.node(leader).id(), "delay_enter=1500000");
+    let Some(mut strace) = slow else { return };
+    for _ in 0..40 {
+        nodes.done(&["add", "1"]);
+    }
+    let last = nodes.status(leader).unwrap()["log"]["last"].as_u64();
+    let after = nodes.until(leader, "durable", |status| status["durable"].as_u64() >= last);
+    assert_eq!(after["role"], "leader", "{after}");
+    assert_eq!(after["term"], before["term"], "{after}");
+    signal(&strace, Signal::TERM);
+    strace.status();
+    let delayed = strace.errors().matches("(DELAYED)").count();
+    assert!(delayed >= 2, "{delayed} of its syncs were slow: {}", strace.errors());
+    assert_eq!(nodes.value(leader), "45");
+}
