@@ -222,19 +222,22 @@ impl<F: Files> Reserve<F> {
         self.spare.as_ref().map_or(0, |(_, size)| size.saturating_sub(SEGMENT_HEAD_BYTES as u64))
     }
 
-    pub(crate) const fn is_ready(&self) -> bool {
-        self.spare.is_some()
+    /// Whether the next segment is as large as it is to be.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.spare.as_ref().is_some_and(|(_, size)| *size >= self.options.segment_bytes)
     }
 
-    /// Takes room for the next segment, or as much as there is; perhaps none.
+    /// Takes room for the next segment, or as much as there is; perhaps none. A smaller one that was
+    /// taken when there was less grows.
     pub(crate) fn prepare(&mut self) -> Result<(), DiskError> {
-        let mut size = self.options.segment_bytes;
-        while self.spare.is_none() && size >= self.options.smallest() {
-            match self.take(size) {
-                Ok(file) => self.spare = Some((file, size)),
+        let had = self.spare.as_ref().map_or(0, |(_, size)| *size);
+        let mut more = self.options.segment_bytes.saturating_sub(had);
+        while more >= self.options.smallest() {
+            match self.take(more) {
+                Ok(()) => return Ok(()),
                 Err(error) if error.is_full() => {
-                    remove(&self.files, SPARE)?;
-                    size = (size / 2).next_multiple_of(ALIGN as u64);
+                    self.give_back()?;
+                    more = (more / 2).next_multiple_of(ALIGN as u64);
                 }
                 Err(error) => return Err(error),
             }
@@ -242,18 +245,39 @@ impl<F: Files> Reserve<F> {
         Ok(())
     }
 
-    fn take(&self, size: u64) -> Result<F::File, DiskError> {
-        let fail = |doing| move |error| DiskError::io(self.files.path(SPARE), doing, error);
-        let file = self.files.create(SPARE).map_err(fail("made"))?;
+    /// Takes so many bytes, behind those that were taken before.
+    fn take(&mut self, more: u64) -> Result<(), DiskError> {
+        let path = self.files.path(SPARE);
+        let fail = |doing| {
+            let path = path.clone();
+            move |error| DiskError::io(path, doing, error)
+        };
         // Zeros that are written have their place, and writing over them moves nothing.
-        zero(&file, 0, size).map_err(fail("written"))?;
-        file.sync().map_err(fail("synced"))?;
-        Ok(file)
+        if let Some((file, size)) = &mut self.spare {
+            zero(file, *size, more).map_err(fail("written"))?;
+            file.sync().map_err(fail("synced"))?;
+            *size += more;
+        } else {
+            let file = self.files.create(SPARE).map_err(fail("made"))?;
+            zero(&file, 0, more).map_err(fail("written"))?;
+            file.sync().map_err(fail("synced"))?;
+            self.spare = Some((file, more));
+        }
+        Ok(())
+    }
+
+    /// Keeps only what was all taken.
+    fn give_back(&self) -> Result<(), DiskError> {
+        let Some((file, size)) = &self.spare else { return remove(&self.files, SPARE) };
+        let shortened = file.set_length(*size);
+        shortened.map_err(|error| DiskError::io(self.files.path(SPARE), "shortened", error))
     }
 
     /// Makes the spare the segment that this head describes.
     fn begin(&mut self, mut head: SegmentHead) -> Result<(F::File, SegmentHead), DiskError> {
-        self.prepare()?;
+        if self.spare.is_none() {
+            self.prepare()?;
+        }
         let name = segment_name(head.number);
         let fail = |doing| {
             let path = self.files.path(&name);

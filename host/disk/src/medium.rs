@@ -273,7 +273,7 @@ impl<F: Files> Medium<F> {
         self.written.as_ref().is_none_or(|written| written.log.is_settled())
     }
 
-    /// Takes room for the next segment, if there is any.
+    /// Takes room for the next segment, or more of it, if there is any.
     ///
     /// # Errors
     /// [`DiskError`]: the medium must not be used any more.
@@ -281,10 +281,10 @@ impl<F: Files> Medium<F> {
         self.reserve.prepare()
     }
 
-    /// Whether room for the next segment is taken.
+    /// Whether room for the next segment is taken: all of it, or enough for now.
     #[must_use]
-    pub const fn is_prepared(&self) -> bool {
-        self.reserve.is_ready()
+    pub fn is_prepared(&self) -> bool {
+        self.reserve.is_whole() || self.room() >= self.reserve.options.margin()
     }
 
     /// How many bytes of commands are sure to find room, if they come in one batch. A margin beside

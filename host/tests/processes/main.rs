@@ -4,6 +4,7 @@ mod bench;
 mod client;
 mod cluster;
 mod control;
+mod durable;
 mod examples;
 mod forms;
 mod inspect;

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 /// How long anything may take. Nothing comes near it unless it hangs.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+const CORACLE: &str = env!("CARGO_BIN_EXE_coracle");
+
 /// A `coracle` process.
 pub struct Process {
     child: Child,
@@ -31,7 +33,17 @@ impl Process {
 
     /// Starts `coracle` with these arguments in this environment.
     pub fn start_in<A: AsRef<str>>(arguments: &[A], environment: &[(&str, &str)]) -> Self {
-        let mut process = Self::spawn(arguments, environment);
+        Self::spawn(CORACLE, arguments, environment).heard()
+    }
+
+    /// Starts another program.
+    pub fn start_program<A: AsRef<str>>(program: &str, arguments: &[A]) -> Self {
+        Self::spawn(program, arguments, &[]).heard()
+    }
+
+    /// With its lines collected.
+    fn heard(self) -> Self {
+        let mut process = self;
         let (sender, lines) = channel();
         let mut output = BufReader::new(process.child.stdout.take().unwrap());
         thread::spawn(move || {
@@ -48,11 +60,11 @@ impl Process {
 
     /// Starts `coracle`, with nobody reading its standard output so far.
     pub fn start_mute<A: AsRef<str>>(arguments: &[A]) -> Self {
-        Self::spawn(arguments, &[])
+        Self::spawn(CORACLE, arguments, &[])
     }
 
-    fn spawn<A: AsRef<str>>(arguments: &[A], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_coracle"))
+    fn spawn<A: AsRef<str>>(program: &str, arguments: &[A], environment: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(program)
             .args(arguments.iter().map(AsRef::as_ref))
             .env_remove("RUST_LOG")
             .env_remove("CORACLE_SERVERS")

@@ -24,7 +24,7 @@ impl Drop for Scratch {
     }
 }
 
-/// An empty folder, which goes away with its guard.
+/// A directory that goes away with its guard, with all that is in it.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -41,6 +41,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).unwrap();
+        let removed = fs::remove_dir_all(&self.0);
+        assert!(std::thread::panicking() || removed.is_ok(), "{removed:?}");
     }
 }

@@ -47,6 +47,34 @@ fn what_is_said_to_find_room_finds_it_and_there_is_room_again_later() {
 }
 
 #[test]
+fn a_reserve_that_was_taken_when_there_was_little_room_grows_when_there_is_more() {
+    for room in (20 * 1024..64 * 1024).step_by(512) {
+        let files = Fake::default();
+        files.limit(Some(room));
+        let mut medium = begin(&files);
+        medium.prepare().unwrap();
+        let before = medium.room();
+        for _ in 0..3 {
+            medium.prepare().unwrap();
+            assert!(medium.room() >= before, "{room}: nothing that was taken is given up");
+        }
+        files.limit(None);
+        medium.prepare().unwrap();
+        assert!(medium.is_prepared(), "{room}");
+        let free = OPTIONS.segment_bytes - 1024;
+        assert!(medium.room() >= free, "{room}: {} of {free}", medium.room());
+        let run = command(1, 200);
+        for index in 1..=medium.room() / run.len() as u64 {
+            let batch = Batch { hard: None, runs: vec![(Index(index), run.clone())] };
+            medium.write(&batch).unwrap_or_else(|error| panic!("{room}, {index}: {error}"));
+        }
+        let last = medium.last();
+        drop(medium);
+        assert_eq!(open(&files).unwrap().1.last, last, "{room}");
+    }
+}
+
+#[test]
 fn all_that_is_said_to_find_room_finds_it_at_once() {
     let files = Fake::default();
     files.limit(Some(26 * 1024));
