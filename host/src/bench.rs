@@ -123,11 +123,15 @@ pub fn run(arguments: &BenchArguments) -> io::Result<()> {
     let mut reports = Vec::with_capacity(counts.len());
     let progress = progress(u64::from(TURNS) * counts.len() as u64);
     for inflight in counts {
-        reports.push(measure(arguments, &mut cluster, inflight, &progress)?);
+        let report = measure(arguments, &mut cluster, inflight, &progress)?;
+        if !arguments.json {
+            progress.suspend(|| report.print())?;
+        }
+        reports.push(report);
     }
     progress.finish_and_clear();
     cluster.end()?;
-    report::print_all(&reports, arguments.json)
+    if arguments.json { report::print_json(&reports) } else { report::print_tables(&reports) }
 }
 
 /// Has a cluster, the floor beneath it and, where it stores something, a loop of syncs take turns.

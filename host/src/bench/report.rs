@@ -91,7 +91,11 @@ impl Report {
         }
     }
 
-    fn print(&self) -> io::Result<()> {
+    /// Prints it to standard output.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn print(&self) -> io::Result<()> {
         let Self { nodes, size_bytes, inflight, seconds, cluster, floor, .. } = self;
         let loss = self.loss.as_ref().map_or(String::new(), |loss| format!(", {loss} loss"));
         print(&format_args!(
@@ -169,28 +173,27 @@ impl Durable {
     }
 }
 
-/// Prints all of them to standard output: as JSON an object, or an array of those of a cluster that
-/// stores; else with two tables at the end of what storing costs, counted and in time.
+/// Prints them to standard output: an object, or an array where something is stored.
 ///
 /// # Errors
 /// When that cannot be written.
-pub fn print_all(reports: &[Report], is_json: bool) -> io::Result<()> {
-    let is_durable = reports.iter().any(|report| report.durable.is_some());
-    if is_json {
-        return match reports {
-            [only] if !is_durable => print(&serde_json::to_string(only)?),
-            all => print(&serde_json::to_string(all)?),
-        };
+pub fn print_json(reports: &[Report]) -> io::Result<()> {
+    match reports {
+        [only] if only.durable.is_none() => print(&serde_json::to_string(only)?),
+        all => print(&serde_json::to_string(all)?),
     }
-    for report in reports {
-        report.print()?;
-        if is_durable {
-            print(&"")?;
-        }
-    }
-    if !is_durable {
+}
+
+/// Prints two tables to standard output of what storing costs, counted and in time; nothing where
+/// nothing is stored.
+///
+/// # Errors
+/// When that cannot be written.
+pub fn print_tables(reports: &[Report]) -> io::Result<()> {
+    if reports.iter().all(|report| report.durable.is_none()) {
         return Ok(());
     }
+    print(&"")?;
     print(
         &"| in flight | leader syncs/command | all syncs/command | leader datagrams/command | leader bytes/command | requests repeated |",
     )?;

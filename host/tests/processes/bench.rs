@@ -76,8 +76,14 @@ fn one_sync_covers_commands_that_arrive_together_and_a_directory_that_was_made_g
     let folder = Folder::new("durable-bench-many");
     let made = format!("{}/made", folder.path());
     let mut bench = Process::start(&["bench", "--seconds", "1", "--data-dir", &made]);
+    // Each is printed once it is measured.
+    for inflight in [1, 16, 64] {
+        let measured = format!(" {inflight} in flight, ");
+        while !bench.line().contains(&measured) {}
+    }
     assert!(bench.status().success(), "{}", bench.errors());
-    let printed = bench.rest();
+    bench.rest();
+    let printed = bench.output.clone();
     assert_eq!(printed.matches("a loop of append and fdatasync: median ").count(), 3, "{printed}");
     let rows = printed.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let rows: Vec<Vec<f64>> = rows
