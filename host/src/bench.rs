@@ -1,7 +1,9 @@
 //! `coracle bench`: what a cluster costs on this machine, beside a floor of the same datagrams.
 
+mod durable;
 mod failover;
 pub mod floor;
+mod interrupt;
 mod load;
 mod loss;
 mod processes;
@@ -10,6 +12,7 @@ mod sessions;
 mod subject;
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -18,7 +21,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::{MAX_NODES_U8, refuse};
 use crate::faults::Probability;
 use crate::timing::TimingArguments;
-use report::Report;
+use durable::SyncFloor;
+use report::{Durable, Report};
 use subject::{Cluster, Floor};
 
 /// `coracle bench`.
@@ -40,14 +44,14 @@ pub struct BenchArguments {
         value_parser = clap::value_parser!(u16).range(8..=768)
     )]
     size: u16,
-    /// How many commands are in flight, each in a session of its own
+    /// How many commands are in flight, each in a session of its own [default: 1; with --data-dir 1,
+    /// 16 and 64, one after the other]
     #[arg(
         long,
         value_name = "COUNT",
-        default_value_t = 1,
         value_parser = clap::value_parser!(u16).range(1..=256)
     )]
-    inflight: u16,
+    inflight: Option<u16>,
     /// For how long the cluster is kept busy, and the floor as long
     #[arg(
         long,
@@ -62,13 +66,18 @@ pub struct BenchArguments {
     /// What is lost follows from this number
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
+    /// Have each node keep its state below this directory, which is empty or not there, and compare
+    /// with a loop that appends and syncs; afterwards what was made is taken away. Without this
+    /// nothing is stored
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["failover", "loss_curve"])]
+    data_dir: Option<PathBuf>,
     /// Instead: kill the leaders of this many clusters, and measure how long nothing can be written
     #[arg(long, value_name = "KILLS", conflicts_with_all = ["loss", "loss_curve"])]
     failover: Option<u16>,
     /// Instead: the rate that is left at 1, 5, 10, 20 and 30 % loss, with 1, 16 and 64 in flight
     #[arg(long, conflicts_with_all = ["loss", "inflight"])]
     loss_curve: bool,
-    /// Print one JSON object
+    /// Print JSON
     #[arg(long)]
     json: bool,
     /// How fast the nodes are.
@@ -102,23 +111,57 @@ pub fn run(arguments: &BenchArguments) -> io::Result<()> {
     if arguments.loss_curve {
         return loss::run(arguments);
     }
-    let progress = progress(u64::from(TURNS) * 2);
+    if arguments.data_dir.is_some() {
+        interrupt::heed()?;
+    }
+    let counts = match (arguments.inflight, &arguments.data_dir) {
+        (Some(inflight), _) => vec![inflight],
+        (None, None) => vec![1],
+        (None, Some(_)) => vec![1, 16, 64],
+    };
     let mut cluster = Cluster::start(arguments, arguments.loss)?;
-    let mut ours = cluster.load(arguments, arguments.inflight)?;
+    let mut reports = Vec::with_capacity(counts.len());
+    let progress = progress(u64::from(TURNS) * counts.len() as u64);
+    for inflight in counts {
+        let report = measure(arguments, &mut cluster, inflight, &progress)?;
+        if !arguments.json {
+            progress.suspend(|| report.print())?;
+        }
+        reports.push(report);
+    }
+    progress.finish_and_clear();
+    cluster.end()?;
+    if arguments.json { report::print_json(&reports) } else { report::print_tables(&reports) }
+}
+
+/// Has a cluster, the floor beneath it and, where it stores something, a loop of syncs take turns.
+fn measure(
+    arguments: &BenchArguments,
+    cluster: &mut Cluster,
+    inflight: u16,
+    progress: &ProgressBar,
+) -> io::Result<Report> {
+    let mut ours = cluster.load(arguments, inflight)?;
     let sizes = cluster.sizes(&ours.flow)?;
     let mut floor = Floor::start(arguments.nodes, sizes)?;
-    let mut theirs = floor.load(arguments.inflight, sizes)?;
+    let mut theirs = floor.load(inflight, sizes)?;
+    let bytes = sizes.entry * usize::from(inflight) + RECORD_BYTES;
+    let syncs = cluster.folder().map(|folder| SyncFloor::new(folder.path(), bytes));
+    let mut syncs = syncs.transpose()?;
     let repeated = ours.flow.repeated();
     let span = Duration::from_secs(u64::from(arguments.seconds)) / TURNS;
     for _ in 0..TURNS {
         cluster.turn(&mut ours, span)?;
-        progress.inc(1);
         floor.turn(&mut theirs, span)?;
+        if let Some(syncs) = &mut syncs {
+            syncs.turn(span)?;
+        }
         progress.inc(1);
     }
-    progress.finish_and_clear();
     let repeated = ours.flow.repeated() - repeated;
-    Report::new(arguments, &ours.measured, &theirs.measured, repeated).print(arguments.json)
+    let (ours, theirs) = (&ours.measured, &theirs.measured);
+    let durable = syncs.map(|syncs| Durable::new(ours, theirs, &syncs));
+    Ok(Report::new((arguments, inflight), ours, theirs, repeated, durable))
 }
 
 /// On standard error, and only where somebody sees it.
@@ -129,3 +172,5 @@ fn progress(steps: u64) -> ProgressBar {
 
 /// How often the cluster and the floor take turns.
 const TURNS: u32 = 10;
+/// About what a record of a node's log takes beside its entries.
+const RECORD_BYTES: usize = 64;

@@ -95,9 +95,9 @@ pub enum Action {
     Transfer(TransferArguments),
     /// Measure clusters on this machine, beside the same datagrams without Raft
     ///
-    /// Starts node processes of its own, which store nothing, and keeps them busy in turns with
-    /// processes that send each other datagrams of the same lengths and do nothing else. Times are
-    /// medians of these turns.
+    /// Starts node processes of its own and keeps them busy in turns with processes that send each
+    /// other datagrams of the same lengths and do nothing else. Times are medians of these turns.
+    /// Nothing is stored; with --data-dir everything is, and a loop of syncs takes turns too.
     Bench(BenchArguments),
     /// One process of what `bench` measures clusters against
     #[command(hide = true)]

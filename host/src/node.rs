@@ -50,7 +50,8 @@ pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
     info!("Node {} started on port {}", roster.id, roster.listen.port());
     let (requests, inbox) = sync_channel(1);
     let (outbox, outcomes) = channel();
-    let node = setup::node(&roster, timing, arguments, event_loop.waker())?;
+    let counted = (event_loop.waker(), event_loop.traffic.clone());
+    let node = setup::node(&roster, timing, arguments, counted)?;
     let mut process = Process::new(roster.clone(), node, event_loop, (inbox, outbox))?;
     process.asking =
         arguments.joining.ask(&process.roster, &process.node, process.event_loop.waker())?;

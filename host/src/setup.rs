@@ -22,6 +22,7 @@ use crate::node::NodeArguments;
 use crate::roster::Roster;
 use crate::seal::FastChecksum;
 use crate::storage::HostStorage;
+use crate::traffic::Traffic;
 
 /// The types of a node on a host.
 pub struct Host;
@@ -51,7 +52,7 @@ pub type HostClient =
 pub type HostMachine = Machine<Box<[u8]>, Box<[KeySlot]>, LIMIT_BYTES, INIT_BYTES>;
 
 /// A node: one that begins, or one that goes on from its directory. The waker ends a wait of its loop
-/// when something that was written has become durable.
+/// when something that was written has become durable; what it syncs is counted.
 ///
 /// # Errors
 /// When the nodes make no cluster, or the directory cannot be used.
@@ -59,7 +60,7 @@ pub fn node(
     roster: &Roster,
     timing: Timing,
     arguments: &NodeArguments,
-    waker: Arc<Waker>,
+    (waker, traffic): (Arc<Waker>, Traffic),
 ) -> io::Result<Box<HostNode>> {
     let limits = &arguments.limits;
     let options = Options { datagram: DATAGRAM_BYTES, ..Options::new(CLUSTER, roster.id, timing) };
@@ -69,7 +70,8 @@ pub fn node(
         None => (HostStorage::memory(SNAPSHOT_BYTES), Recovered::default()),
         Some(path) => {
             let identity = Identity { cluster: CLUSTER, id: roster.id };
-            HostStorage::open(path, identity, &mut random, waker).map_err(io::Error::other)?
+            let opened = HostStorage::open(path, identity, &mut random, waker, traffic);
+            opened.map_err(io::Error::other)?
         }
     };
     let others: Vec<NodeId> = roster.others.iter().map(|peer| peer.id).collect();

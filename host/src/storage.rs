@@ -1,5 +1,7 @@
 //! Where a node keeps itself: in a directory, or nowhere.
 
+mod metered;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use rand_core::Rng;
 
 use crate::event_loop::wake;
 use crate::setup::DATAGRAM_BYTES;
+use crate::traffic::Traffic;
+use metered::Metered;
 
 /// What a node is told about where it keeps itself.
 #[derive(Args, Clone, Debug)]
@@ -31,7 +35,7 @@ pub enum HostStorage {
     /// Nowhere. Snapshots for others are in memory.
     Memory(VolatileSnapshots<Box<[u8]>>),
     /// In a directory.
-    Disk(Disk<Directory>),
+    Disk(Disk<Metered<Directory>>),
 }
 
 impl HostStorage {
@@ -43,7 +47,7 @@ impl HostStorage {
     }
 
     /// A directory, and what was found in it. The waker ends a wait of the node's loop whenever
-    /// something has become durable.
+    /// something has become durable. Every sync is counted.
     ///
     /// # Errors
     /// When it cannot be used. Nothing that it holds is lost.
@@ -52,11 +56,12 @@ impl HostStorage {
         identity: Identity,
         random: &mut impl Rng,
         waker: Arc<Waker>,
+        traffic: Traffic,
     ) -> Result<(Self, Recovered), DiskError> {
         let entry_bytes = u64::from(DATAGRAM_BYTES);
         let options =
             Options { segment_bytes: SEGMENT_BYTES, entry_bytes, salt: random.next_u64() };
-        let files = Directory::take(path)?;
+        let files = Metered::new(Directory::take(path)?, traffic);
         let (disk, recovered) = Disk::open(files, identity, options, move || wake(&waker))?;
         Ok((Self::Disk(disk), recovered))
     }

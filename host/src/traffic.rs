@@ -19,6 +19,7 @@ struct Shared {
     received: AtomicU64,
     received_bytes: AtomicU64,
     waits: AtomicU64,
+    syncs: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -34,6 +35,8 @@ pub struct Counted {
     pub received_bytes: u64,
     /// How often the loop has waited.
     pub waits: u64,
+    /// How often files or their names were synced.
+    pub syncs: u64,
 }
 
 impl Traffic {
@@ -54,13 +57,18 @@ impl Traffic {
         raise(&self.shared.waits, 1);
     }
 
+    /// A file, or the names of files, are synced. Any thread may say so.
+    pub fn synced(&self) {
+        self.shared.syncs.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What was counted so far.
     pub fn counted(&self) -> Counted {
-        let Shared { sent, sent_bytes, received, received_bytes, waits } = &*self.shared;
-        let [sent, sent_bytes, received, received_bytes, waits] =
-            [sent, sent_bytes, received, received_bytes, waits]
+        let Shared { sent, sent_bytes, received, received_bytes, waits, syncs } = &*self.shared;
+        let [sent, sent_bytes, received, received_bytes, waits, syncs] =
+            [sent, sent_bytes, received, received_bytes, waits, syncs]
                 .map(|counter| counter.load(Ordering::Relaxed));
-        Counted { sent, sent_bytes, received, received_bytes, waits }
+        Counted { sent, sent_bytes, received, received_bytes, waits, syncs }
     }
 
     /// Answers each line of input with the counters, until it ends.
@@ -87,6 +95,7 @@ impl Counted {
             received: self.received - earlier.received,
             received_bytes: self.received_bytes - earlier.received_bytes,
             waits: self.waits - earlier.waits,
+            syncs: self.syncs - earlier.syncs,
         }
     }
 
@@ -98,11 +107,12 @@ impl Counted {
             received: self.received + other.received,
             received_bytes: self.received_bytes + other.received_bytes,
             waits: self.waits + other.waits,
+            syncs: self.syncs + other.syncs,
         }
     }
 }
 
-/// Only one thread raises, so that an addition which nobody can interrupt is not needed.
+/// Only one thread raises these, so that an addition which nobody can interrupt is not needed.
 fn raise(counter: &AtomicU64, by: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }
@@ -118,13 +128,20 @@ mod tests {
         traffic.sent(20);
         traffic.received(7);
         traffic.waited();
+        traffic.synced();
         let mut output = Vec::new();
         traffic.serve(&b"\n\n"[..], &mut output).unwrap();
         let lines = String::from_utf8(output).unwrap();
         let counted: Vec<Counted> =
             lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let expected =
-            Counted { sent: 2, sent_bytes: 120, received: 1, received_bytes: 7, waits: 1 };
+        let expected = Counted {
+            sent: 2,
+            sent_bytes: 120,
+            received: 1,
+            received_bytes: 7,
+            waits: 1,
+            syncs: 1,
+        };
         assert_eq!(counted, [expected, expected]);
         assert_eq!(expected.since(&expected), Counted::default());
         assert_eq!(expected.plus(&Counted::default()), expected);

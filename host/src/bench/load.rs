@@ -9,6 +9,8 @@ use hdrhistogram::Histogram;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
+use super::interrupt;
+
 /// What is asked, in as many slots as operations are in flight.
 pub trait Flow {
     /// How many slots there are.
@@ -97,7 +99,8 @@ impl Load {
     /// Keeps all slots busy for so long, and then waits for those that are under way.
     ///
     /// # Errors
-    /// When an operation fails, or none has come to an end for a long time.
+    /// When an operation fails, none has come to an end for a long time, or a signal asks for the
+    /// end.
     pub fn run(&mut self, flow: &mut impl Flow, span: Duration) -> io::Result<Slice> {
         let start = Instant::now();
         let mut slice = Slice { span, finished: 0, latencies: histogram()? };
@@ -123,6 +126,7 @@ impl Load {
                     busy -= 1;
                 }
             }
+            interrupt::check()?;
             let now = Instant::now();
             if now - looked >= LOOK_INTERVAL {
                 looked = now;

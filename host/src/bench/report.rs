@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::BenchArguments;
+use super::durable::SyncFloor;
 use super::subject::{Measured, as_float, median};
 use crate::print::print;
 
@@ -25,6 +26,27 @@ pub struct Report {
     latency_ratio: f64,
     /// Requests that the client repeated.
     repeated: u64,
+    /// What storing costs, where something is stored.
+    durable: Option<Durable>,
+}
+
+/// A cluster that stores, beside a loop that appends the same bytes and syncs them.
+#[derive(Serialize)]
+pub struct Durable {
+    leader_syncs_per_command: f64,
+    /// Those of all nodes.
+    syncs_per_command: f64,
+    /// How long the loop's append and sync take.
+    sync_p50_us: f64,
+    sync_p90_us: f64,
+    syncs_per_second: f64,
+    /// Commands per second by the loop's syncs per second: the median of neighbouring turns.
+    rate_ratio: f64,
+    /// The cluster's median latency by the loop's.
+    latency_ratio: f64,
+    /// What the cluster's median latency is above that of the floor without Raft and without a disk,
+    /// by the loop's.
+    latency_above_floor: f64,
 }
 
 /// What one of the two has shown.
@@ -46,25 +68,26 @@ struct Figures {
 impl Report {
     /// Puts it together.
     pub fn new(
-        arguments: &BenchArguments,
+        (arguments, inflight): (&BenchArguments, u16),
         cluster: &Measured,
         floor: &Measured,
         repeated: u64,
+        durable: Option<Durable>,
     ) -> Self {
-        let pairs = cluster.rates.iter().zip(&floor.rates);
-        let ratios: Vec<f64> = pairs.map(|(ours, theirs)| ours / theirs).collect();
+        let rate_ratio = ratio(&cluster.rates, &floor.rates);
         let (cluster, floor) = (Figures::of(cluster), Figures::of(floor));
         Self {
             nodes: arguments.nodes,
             size_bytes: arguments.size,
-            inflight: arguments.inflight,
+            inflight,
             seconds: arguments.seconds,
             loss: arguments.loss.map(|loss| loss.to_string()),
-            rate_ratio: median(&ratios),
+            rate_ratio,
             latency_ratio: cluster.p50_us / floor.p50_us,
             cluster,
             floor,
             repeated,
+            durable,
         }
     }
 
@@ -72,10 +95,7 @@ impl Report {
     ///
     /// # Errors
     /// When that cannot be written.
-    pub fn print(&self, is_json: bool) -> io::Result<()> {
-        if is_json {
-            return print(&serde_json::to_string(self)?);
-        }
+    pub fn print(&self) -> io::Result<()> {
         let Self { nodes, size_bytes, inflight, seconds, cluster, floor, .. } = self;
         let loss = self.loss.as_ref().map_or(String::new(), |loss| format!(", {loss} loss"));
         print(&format_args!(
@@ -95,8 +115,102 @@ impl Report {
         print(&format_args!(
             "median of the ratios of neighbouring turns' rates: {:.3}; requests repeated: {}",
             self.rate_ratio, self.repeated
+        ))?;
+        let Some(durable) = &self.durable else { return Ok(()) };
+        let Durable { leader_syncs_per_command, syncs_per_command, .. } = durable;
+        let Durable { sync_p50_us, sync_p90_us, syncs_per_second, .. } = durable;
+        print(&format_args!(
+            "a loop of append and fdatasync: median {sync_p50_us:.1} us, p90 {sync_p90_us:.1} us, \
+             {syncs_per_second:.0} per second"
+        ))?;
+        print(&format_args!(
+            "leader syncs/command {leader_syncs_per_command:.3}, those of all nodes \
+             {syncs_per_command:.3}"
         ))
     }
+
+    /// A row of the table of what is counted.
+    fn print_counts(&self) -> io::Result<()> {
+        let Some(durable) = &self.durable else { return Ok(()) };
+        let Self { inflight, cluster, repeated, .. } = self;
+        let Durable { leader_syncs_per_command, syncs_per_command, .. } = durable;
+        print(&format_args!(
+            "| {inflight} | {leader_syncs_per_command:.3} | {syncs_per_command:.3} | {:.2} | \
+             {:.0} | {repeated} |",
+            cluster.leader_datagrams_per_command, cluster.leader_bytes_per_command
+        ))
+    }
+
+    /// A row of the table of times.
+    fn print_ratios(&self) -> io::Result<()> {
+        let Some(durable) = &self.durable else { return Ok(()) };
+        let Self { inflight, .. } = self;
+        let Durable { rate_ratio, latency_ratio, latency_above_floor, .. } = durable;
+        print(&format_args!(
+            "| {inflight} | {rate_ratio:.2} | {latency_ratio:.2} | {latency_above_floor:.2} | \
+             {:.2} | {:.2} |",
+            self.rate_ratio, self.latency_ratio,
+        ))
+    }
+}
+
+impl Durable {
+    /// Puts it together.
+    pub fn new(cluster: &Measured, floor: &Measured, syncs: &SyncFloor) -> Self {
+        let each = |count: u64| as_float(count) / as_float(cluster.finished.max(1));
+        let [ours, theirs, sync_p50_us] =
+            [&cluster.latencies, &floor.latencies, &syncs.latencies].map(|it| quantile(it, 0.5));
+        Self {
+            leader_syncs_per_command: each(cluster.leader.syncs),
+            syncs_per_command: each(cluster.all.syncs),
+            sync_p50_us,
+            sync_p90_us: quantile(&syncs.latencies, 0.9),
+            syncs_per_second: syncs.rate(),
+            rate_ratio: ratio(&cluster.rates, &syncs.rates),
+            latency_ratio: ours / sync_p50_us,
+            latency_above_floor: (ours - theirs) / sync_p50_us,
+        }
+    }
+}
+
+/// Prints them to standard output: an object, or an array where something is stored.
+///
+/// # Errors
+/// When that cannot be written.
+pub fn print_json(reports: &[Report]) -> io::Result<()> {
+    match reports {
+        [only] if only.durable.is_none() => print(&serde_json::to_string(only)?),
+        all => print(&serde_json::to_string(all)?),
+    }
+}
+
+/// Prints two tables to standard output of what storing costs, counted and in time; nothing where
+/// nothing is stored.
+///
+/// # Errors
+/// When that cannot be written.
+pub fn print_tables(reports: &[Report]) -> io::Result<()> {
+    if reports.iter().all(|report| report.durable.is_none()) {
+        return Ok(());
+    }
+    print(&"")?;
+    print(
+        &"| in flight | leader syncs/command | all syncs/command | leader datagrams/command | leader bytes/command | requests repeated |",
+    )?;
+    print(&"|---:|---:|---:|---:|---:|---:|")?;
+    reports.iter().try_for_each(Report::print_counts)?;
+    print(&"")?;
+    print(
+        &"| in flight | rate by the loop's | p50 by the loop's | p50 above the floor by the loop's | rate by the floor's | p50 by the floor's |",
+    )?;
+    print(&"|---:|---:|---:|---:|---:|---:|")?;
+    reports.iter().try_for_each(Report::print_ratios)
+}
+
+/// The median of the ratios of neighbouring turns.
+fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
+    let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
+    median(&ratios)
 }
 
 impl Figures {

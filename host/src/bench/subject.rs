@@ -11,6 +11,7 @@ use coracle::{RoleName, Server, Status};
 use hdrhistogram::Histogram;
 
 use super::BenchArguments;
+use super::durable::Folder;
 use super::floor::{FloorFlow, Sizes};
 use super::load::{Flow, Load, histogram};
 use super::processes::{Processes, free_ports};
@@ -29,6 +30,8 @@ pub struct Cluster {
     ports: Vec<u16>,
     /// The place of the one that leads.
     pub leader: usize,
+    /// Where they keep themselves. It goes away after them.
+    folder: Option<Folder>,
 }
 
 /// Processes that send each other the same datagrams as a cluster's, and nothing else.
@@ -57,16 +60,20 @@ pub struct Measured {
     pub finished: u64,
     /// The processor time of all processes, without the client's.
     pub processor: Duration,
-    /// What the leader's process has sent and received.
+    /// What the leader's process has counted.
     pub leader: Counted,
+    /// What all processes have counted.
+    pub all: Counted,
 }
 
 impl Cluster {
-    /// Starts nodes, and waits until one of them leads.
+    /// Starts nodes, durable ones if there is a directory for them, and waits until one of them
+    /// leads.
     ///
     /// # Errors
-    /// When they do not start.
+    /// When they do not start, or the directory cannot be used: then it is as it was.
     pub fn start(arguments: &BenchArguments, loss: Option<Probability>) -> io::Result<Self> {
+        let folder = arguments.data_dir.as_deref().map(Folder::take).transpose()?;
         let ports = free_ports(usize::from(arguments.nodes))?;
         let node = |(place, port): (usize, &u16)| {
             let mut line = vec!["node".to_owned(), "--counted".to_owned()];
@@ -82,13 +89,17 @@ impl Cluster {
                 line.extend(["--loss".to_owned(), loss.to_string()]);
                 line.extend(["--fault-seed".to_owned(), seed.to_string()]);
             }
+            if let Some(folder) = &folder {
+                let own = folder.of(place).display().to_string();
+                line.extend(["--data-dir".to_owned(), own]);
+            }
             line.push("--other_ports".to_owned());
             line.extend(ports.iter().filter(|other| *other != port).map(u16::to_string));
             line
         };
         let lines: Vec<Vec<String>> = ports.iter().enumerate().map(node).collect();
         let processes = Processes::start(&lines)?;
-        let mut cluster = Self { processes, ports, leader: 0 };
+        let mut cluster = Self { processes, ports, leader: 0, folder };
         cluster.find_leader()?;
         Ok(cluster)
     }
@@ -117,6 +128,21 @@ impl Cluster {
     /// When a command fails.
     pub fn turn(&mut self, driven: &mut Driven<Sessions>, span: Duration) -> io::Result<()> {
         driven.turn(&mut self.processes, span)
+    }
+
+    /// Where they keep themselves, if they do.
+    pub const fn folder(&self) -> Option<&Folder> {
+        self.folder.as_ref()
+    }
+
+    /// Ends all nodes, and takes away what they have stored.
+    ///
+    /// # Errors
+    /// When some of it is left.
+    pub fn end(self) -> io::Result<()> {
+        let Self { processes, folder, .. } = self;
+        drop(processes);
+        folder.map_or(Ok(()), Folder::clear)
     }
 
     /// The nodes as clients know them.
@@ -264,6 +290,8 @@ impl<F: Flow> Driven<F> {
         measured.processor += processes.processor_time()?.saturating_sub(processor);
         let after = processes.all_counted()?;
         let since = after.iter().zip(&counted).map(|(after, before)| after.since(before));
+        let sum = since.clone().fold(Counted::default(), |sum, since| sum.plus(&since));
+        measured.all = measured.all.plus(&sum);
         // Leaders may change; whoever has sent most was the leader of this turn.
         let leader = since.max_by_key(|since| since.sent).unwrap_or_default();
         measured.leader = measured.leader.plus(&leader);
@@ -281,6 +309,7 @@ impl Measured {
             finished: 0,
             processor: Duration::ZERO,
             leader: Counted::default(),
+            all: Counted::default(),
         })
     }
 
@@ -304,7 +333,7 @@ pub fn median(values: &[f64]) -> f64 {
     f64::midpoint(middle(sorted.len().saturating_sub(1) / 2), middle(sorted.len() / 2))
 }
 
-fn per_second(count: u64, span: Duration) -> f64 {
+pub fn per_second(count: u64, span: Duration) -> f64 {
     as_float(count) / span.as_secs_f64()
 }
 

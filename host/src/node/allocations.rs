@@ -32,7 +32,8 @@ fn serve(ports: [u16; 3], place: usize, allocated: &AtomicU64, is_over: &AtomicB
     let (_requests, inbox) = sync_channel(1);
     let (outbox, _outcomes) = channel();
     let event_loop = EventLoop::new(socket).unwrap();
-    let node = setup::node(&roster, timing, &usual, event_loop.waker()).unwrap();
+    let counted = (event_loop.waker(), event_loop.traffic.clone());
+    let node = setup::node(&roster, timing, &usual, counted).unwrap();
     let mut process = Process::new(roster, node, event_loop, (inbox, outbox)).unwrap();
     while !is_over.load(Ordering::Relaxed) {
         assert_eq!(process.turn().unwrap(), Life::GoesOn);

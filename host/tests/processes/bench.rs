@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::process::{Process, eventually};
+use crate::scratch::Folder;
 
 /// What it prints as JSON, once it has ended well.
 fn measured(arguments: &[&str]) -> Value {
@@ -46,6 +48,81 @@ fn many_commands_in_flight_share_datagrams_though_some_are_lost() {
     assert_eq!(report["loss"], "10%");
 }
 
+/// The names in a directory.
+fn names(directory: &str) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn each_node_of_a_durable_bench_syncs_a_lone_command_once() {
+    let folder = Folder::new("durable-bench");
+    let arguments = ["--seconds", "1", "--inflight", "1", "--data-dir", folder.path()];
+    let report = measured(&arguments)[0].clone();
+    assert!(number(&report, "/cluster/operations") > 0.0, "{report}");
+    assert!(number(&report, "/durable/sync_p50_us") > 0.0, "{report}");
+    assert!(number(&report, "/durable/latency_ratio") > 0.0, "{report}");
+    // The first command of a turn may find a mark that was not settled, and segments end.
+    let leader = number(&report, "/durable/leader_syncs_per_command");
+    assert!((0.9..1.5).contains(&leader), "{report}");
+    // A slow follower writes several commands at once.
+    let all = number(&report, "/durable/syncs_per_command");
+    assert!((leader + 0.5..leader + 3.0).contains(&all), "{report}");
+    assert_eq!(names(folder.path()), [""; 0], "something is left");
+}
+
+#[test]
+fn one_sync_covers_commands_that_arrive_together_and_a_directory_that_was_made_goes_away() {
+    let folder = Folder::new("durable-bench-many");
+    let made = format!("{}/made", folder.path());
+    let mut bench = Process::start(&["bench", "--seconds", "1", "--data-dir", &made]);
+    // Each is printed once it is measured.
+    for inflight in [1, 16, 64] {
+        let measured = format!(" {inflight} in flight, ");
+        while !bench.line().contains(&measured) {}
+    }
+    assert!(bench.status().success(), "{}", bench.errors());
+    bench.rest();
+    let printed = bench.output.clone();
+    assert_eq!(printed.matches("a loop of append and fdatasync: median ").count(), 3, "{printed}");
+    let rows = printed.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let rows: Vec<Vec<f64>> = rows
+        .map(|row| row.split(" | ").filter_map(|cell| cell.parse().ok()).collect())
+        .filter(|row: &Vec<f64>| !row.is_empty())
+        .collect();
+    let columns = |at: usize| rows.iter().map(move |row| row[at]).collect::<Vec<_>>();
+    assert_eq!(columns(0), [1.0, 16.0, 64.0].repeat(2), "{printed}");
+    let syncs = columns(1);
+    assert!(syncs[1] < 0.5 && syncs[2] < 0.25, "{printed}");
+    assert!(syncs.iter().all(|cell| *cell > 0.0), "{printed}");
+    assert_eq!(names(folder.path()), [""; 0], "something is left");
+}
+
+#[test]
+fn a_bench_touches_no_directory_that_holds_something() {
+    let folder = Folder::new("durable-bench-held");
+    fs::write(Path::new(folder.path()).join("kept"), "kept").unwrap();
+    let mut bench = Process::start(&["bench", "--seconds", "1", "--data-dir", folder.path()]);
+    assert_eq!(bench.status().code(), Some(1));
+    assert_eq!(bench.rest(), "");
+    assert!(bench.errors().contains("nothing was measured"), "{}", bench.errors());
+    assert_eq!(names(folder.path()), ["kept"]);
+    assert_eq!(fs::read_to_string(Path::new(folder.path()).join("kept")).unwrap(), "kept");
+}
+
+#[test]
+fn a_durable_bench_that_a_signal_ends_leaves_nothing_behind() {
+    let folder = Folder::new("durable-bench-signal");
+    let arguments = ["bench", "--seconds", "60", "--data-dir", folder.path()];
+    let mut bench = Process::start(&arguments);
+    assert!(eventually(|| names(folder.path()).len() == 3), "{}", bench.errors());
+    let process = Pid::from_raw(bench.id().try_into().unwrap()).unwrap();
+    kill_process(process, Signal::TERM).unwrap();
+    assert_eq!(bench.status().code(), Some(1));
+    assert!(bench.errors().contains("a signal asked to end"), "{}", bench.errors());
+    assert_eq!(names(folder.path()), [""; 0], "something is left");
+}
+
 #[test]
 fn a_killed_leader_is_replaced_while_the_bench_looks() {
     let timing = ["--heartbeat", "5ms", "--election", "20ms..40ms"];
@@ -82,6 +159,8 @@ fn what_cannot_be_measured_is_refused() {
         &["--loss", "101%"],
         &["--nodes", "0"],
         &["--failover", "1", "--loss", "1%"],
+        &["--failover", "1", "--data-dir", "/nowhere"],
+        &["--data-dir", "/nowhere/at/all"],
         &["--heartbeat", "50ms", "--election", "20ms..40ms"],
     ] {
         let mut bench = Process::start(&[&["bench"], arguments].concat());
