@@ -75,7 +75,13 @@ pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
         return Ok(());
     }
     if process.node.raft().is_removed() {
-        complain(format_args!("Node {} is no longer a member of the cluster", process.roster.id));
+        let end = format!("Node {} is no longer a member of the cluster", process.roster.id);
+        // Whoever has it under control sees that it ends, and tells of it.
+        if arguments.faults.controlled {
+            info!("{end}");
+        } else {
+            complain(end);
+        }
         return Ok(());
     }
     console.join().unwrap_or_else(|_| Err(io::Error::other("the console has panicked")))
