@@ -82,6 +82,18 @@ impl Session {
         }
     }
 
+    /// The members, as the node at this place among the servers knows them.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn members_at(&mut self, place: usize) -> Result<Roll, Failure> {
+        self.client.admin(Some(place), Admin::Members).map_err(not_started)?;
+        match self.finish(self.limits.status, settled)? {
+            Ok(Done::Roll(roll)) => Ok(roll),
+            Ok(Done::Changed(_) | Done::Transferring(_)) | Err(_) => Err(beside_the_point()),
+        }
+    }
+
     fn admin(&mut self, admin: Admin) -> Result<Done, Failure> {
         let unanswered = self.client.counters().timeouts;
         let limit = self.limits.write;
