@@ -118,7 +118,10 @@ fn able(half: &[Voter], near: &[&Answer]) -> usize {
     if blank == half.len() {
         return blank;
     }
-    count(half, near, |voter, status| status.is_none_or(|it| voter.is(it) && !is_blank(it)))
+    // The life that a configuration names is blank only until it hears that the cluster is formed.
+    count(half, near, |voter, status| {
+        status.is_none_or(|it| voter.is(it) && (voter.incarnation.is_some() || !is_blank(it)))
+    })
 }
 
 fn count(
@@ -205,7 +208,16 @@ mod tests {
         (NodeId(id), status(id, RoleName::Follower, of))
     }
 
+    /// Another life than the one of the configuration.
     fn blank(id: u32) -> (NodeId, Option<Status>) {
+        let (node, mut blank) = forming(id);
+        if let Some(status) = &mut blank {
+            status.member.incarnation = Incarnation(100);
+        }
+        (node, blank)
+    }
+
+    fn forming(id: u32) -> (NodeId, Option<Status>) {
         (NodeId(id), status(id, RoleName::Blank, (0, None)))
     }
 
@@ -255,6 +267,7 @@ mod tests {
         assert_eq!(of(&[leader(1, 4), blank(2), blank(3)]), impossible(1));
         assert_eq!(of(&[blank(1), blank(2)]), impossible(0));
         assert_eq!(of(&[blank(1), blank(2), blank(3)]), Lead::Nobody);
+        assert_eq!(of(&[follower(1, (0, None)), forming(2), blank(3)]), Lead::Nobody);
     }
 
     #[test]

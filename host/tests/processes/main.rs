@@ -10,6 +10,7 @@ mod is_leader;
 mod leaving;
 mod logs;
 mod members;
+mod moves;
 mod node;
 mod process;
 mod relay;
