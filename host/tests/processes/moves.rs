@@ -1,5 +1,6 @@
 //! Members that store what they must not forget, and are replaced by others.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::members::under_load;
@@ -24,8 +25,18 @@ impl Lasting {
             let node = lasting.node(id, &peers.collect::<Vec<String>>());
             lasting.nodes.push(node);
         }
+        lasting.await_leader(1..=3);
         lasting.done(&["client", "add", "5"]);
         lasting
+    }
+
+    /// Waits until these know who leads.
+    #[track_caller]
+    fn await_leader(&self, ids: RangeInclusive<usize>) {
+        let knows = |id: usize| {
+            status(self.ports[id - 1]).is_some_and(|status| status["leader"].is_number())
+        };
+        assert!(eventually(|| ids.clone().all(knows)), "nobody leads");
     }
 
     fn address(&self, id: usize) -> String {
@@ -71,11 +82,14 @@ impl Lasting {
         ended.output
     }
 
-    /// The ids of the members with their parts, once that is committed.
+    /// The ids of the members with their parts, once they are known to be committed.
     #[track_caller]
     fn members(&self) -> Vec<String> {
-        let list = self.done(&["member", "list"]);
-        assert!(list.lines().next().is_some_and(|it| it.ends_with(", committed")), "{list}");
+        let mut list = String::new();
+        assert!(eventually(|| {
+            list = self.done(&["member", "list"]);
+            list.lines().next().is_some_and(|it| it.ends_with(", committed"))
+        }));
         list.lines().skip(1).map(|row| row.rsplit_once(' ').unwrap().0.to_owned()).collect()
     }
 }
@@ -96,9 +110,8 @@ fn a_node_joins_by_itself_gets_the_log_and_a_vote_and_asks_nobody_when_it_comes_
     let node = lasting.node(4, &join);
     assert!(eventually(|| role(lasting.ports[3]).is_some_and(|role| role != "blank")));
     // Of four voters three are needed, of which it is one.
-    let leader = || status(lasting.ports[3]).and_then(|it| it["leader"].as_u64());
-    assert!(eventually(|| leader().is_some()), "{}", node.errors());
-    let led = leader();
+    lasting.await_leader(4..=4);
+    let led = status(lasting.ports[3]).and_then(|it| it["leader"].as_u64());
     let other = (1..=3).find(|id| Some(*id) != led).and_then(|id| usize::try_from(id).ok());
     let mut lasting = lasting;
     lasting.nodes[other.unwrap() - 1].kill();
@@ -223,6 +236,7 @@ fn all_three_members_are_replaced_one_by_one_while_commands_run_and_the_others_s
     newcomers.iter_mut().for_each(Process::kill);
     // Where the others are they know from what they have stored.
     let again = [4, 5, 6].map(|id| lasting.node(id, &[""; 0]));
+    lasting.await_leader(4..=6);
     assert_eq!(lasting.done(&["client", "get"]), sum);
     lasting.done(&["client", "add", "1"]);
     drop(again);
