@@ -16,7 +16,7 @@
 //! | log bytes | [`Platform::Memory`], [`Memory`] | themselves, at least [`MIN_LOG_BYTES`]. An entry may have a quarter of them. They should hold what a member misses while it is away for a moment: the rate, times the bytes of an entry, times that span. Who was away for longer gets a snapshot, and [without one](#when-a-log-is-full) they must hold all that it missed |
 //! | log slots | the same | 4 bytes each, a power of two and at least [`MIN_LOG_SLOTS`]. One for each entry that the bytes may hold; three quarters of the slots and seven eighths of the bytes are for commands |
 //! | sessions | `SESSIONS` of [`Node`] | some 60 bytes and one [response](StateMachine::Response) each. One for each client that should be remembered: when they run out, the one that was silent longest ends. **The same number on every node**, since it decides what commands do |
-//! | pending requests | `PENDING` of [`Node`] | some 100 bytes and the larger of a response and a [query](StateMachine::Query) each. One for each client that may be waiting at this node at one time; the others are told to ask again |
+//! | pending requests | `PENDING` of [`Node`] | some 70 bytes and the larger of a response and a [query](StateMachine::Query) each. One for each client that may be waiting at this node at one time; the others are told to ask again |
 //! | datagram | [`Options::datagram`] | one buffer of this size for [`Node::poll`], and one for what arrives. 1200 bytes cross any network whole. An entry must fit into the smallest datagram of all members, beside 111 bytes |
 //! | window | [`Options::window_bytes`] | nothing: what is on its way stays in the log or in the snapshot. At least the rate in bytes times the round trip |
 //! | chunks | [`Options::snapshot_chunks`] | so many datagrams, between two heartbeats, of snapshots for members that lag behind |
@@ -29,6 +29,19 @@
 //! A node with room for 4 members, 4 sessions, 4 pending requests and 128 entries in 4 KiB takes 8
 //! KiB, its log included. For larger logs there is [`Buffers`]: slices in boxes or in statics,
 //! which never pass through the stack.
+//!
+//! # On a microcontroller
+//!
+//! `docs/footprint.md` has what a member takes of a Cortex-M3: flash, RAM, stack, and instructions
+//! for each call. Two whole programs are in `tests/firmware/examples`: a blocking loop, and a task
+//! that waits for a datagram or for [`Node::next_timeout`], whichever comes first, as one does under
+//! embassy. The core brings no executor.
+//!
+//! - Give the log a static of its own and the node a `&'static mut` of it: an [`Array`] that is
+//!   [zeroed](Array::zeroed) takes no flash and never passes through the stack.
+//! - Setting up is when the stack is deepest, for the node is returned by value. Do it in a function
+//!   of its own that is not inlined, so that this is over when the loop begins.
+//! - No panic can be reached, at opt-level s and z with fat LTO; and nothing allocates.
 //!
 //! # When a log is full
 //!
@@ -167,9 +180,10 @@
 //!
 //! Without a medium a crashed node has forgotten its votes and its log. It draws another
 //! [`Incarnation`] when it is started again, and the others do not take it for the member that it
-//! was: it stays blank until the leader is told to take it in, by [`Change::Add`]. That is safe, and
-//! the cluster serves while more than half of its voters run. The voters' ids stay those of the
-//! start there: other ids may only be learners.
+//! was: the leader takes the new life in, and puts it in the place of the old one when it has the log.
+//! For that a node needs room for one more member than the cluster has. The cluster serves while more
+//! than half of its voters run; where half of them or more are started again at once, the rest waits
+//! for ever. The voters' ids stay those of the start there: other ids may only be learners.
 //!
 //! # Beneath the node
 //!

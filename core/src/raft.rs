@@ -21,6 +21,7 @@ mod propose;
 mod read;
 mod receive;
 mod recover;
+mod replace;
 mod report;
 mod role;
 mod snapshot;
@@ -164,7 +165,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         options.check(others, N)?;
         let mut log = Log::new(memory).map_err(SetupError::Log)?;
         let each = MEMBER_BYTES_MAX - Address::MAX_BYTES + options.address.as_bytes().len();
-        let members = each * (others.len() + 1) + ENTRY_OVERHEAD_MAX;
+        // Beside those of the start there is, for a while, the new life of one.
+        let most = N.min(others.len() + 2);
+        let members = each * most + ENTRY_OVERHEAD_MAX;
         if log.largest_entry() < members || log.slot_count() < MIN_LOG_SLOTS {
             return Err(SetupError::LogTooSmall);
         }

@@ -9,6 +9,7 @@ use log::LevelFilter;
 
 use crate::bench::{BenchArguments, FloorArguments};
 use crate::client::ClientArguments;
+use crate::inspect::InspectArguments;
 use crate::is_leader::IsLeaderArguments;
 use crate::member::{MemberArguments, TransferArguments};
 use crate::node::NodeArguments;
@@ -73,6 +74,13 @@ pub enum Action {
     /// Its role and term, its log, how far a leader knows each follower to be, and everything that
     /// it counts. Exit status: 0 with an answer, 1 without one.
     Status(StatusArguments),
+    /// Show what a node's data directory holds, and whether every byte of it is as it was written
+    ///
+    /// The node must not run: ask one that does with `coracle status`. Nothing is changed, and
+    /// nothing is made. Exit status: 0 when a node can go on from the directory, 1 when it is
+    /// missing, empty, in use, of another version or damaged; damage is named with its file and
+    /// offset.
+    Inspect(InspectArguments),
     /// Show or change the members of a cluster
     ///
     /// Any node may be asked; the leader is found. A cluster that stores nothing keeps the voters

@@ -7,8 +7,10 @@ mod cluster;
 mod commands;
 mod config;
 mod console;
+mod entries;
 mod event_loop;
 mod faults;
+mod inspect;
 mod is_leader;
 mod joining;
 mod limits;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         }
         Action::Client(arguments) => client::run(&arguments),
         Action::IsLeader(arguments) => is_leader::run(&arguments),
+        Action::Inspect(arguments) => inspect::run(&arguments),
         Action::Status(arguments) => status::run(&arguments),
         Action::Member(arguments) => member::run(&arguments),
         Action::Transfer(arguments) => member::transfer(&arguments),
@@ -63,6 +66,7 @@ const fn usual_level(action: &Action) -> LevelFilter {
         Action::Node(_)
         | Action::Client(_)
         | Action::IsLeader(_)
+        | Action::Inspect(_)
         | Action::Status(_)
         | Action::Member(_)
         | Action::Transfer(_)

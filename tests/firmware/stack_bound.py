@@ -16,10 +16,15 @@ REGISTERS = re.compile(r"\{(.*)\}")
 IMMEDIATE = re.compile(r"#(-?\d+)")
 
 
+# What a panic of the program that measures does is not followed: it ends the program.
+ENDS = re.compile(r"^core::panicking::|_fail(ed)?$|rust_begin_unwind")
+
+
 class Function:
     """One function: what it takes itself, and whom it calls."""
 
-    def __init__(self, name: str):
+    def __init__(self, address: int, name: str):
+        self.address = address
         self.name = name
         self.frame = 0
         self.callees: set[int] = set()
@@ -39,7 +44,7 @@ def read(image: str) -> dict[int, Function]:
     taken = words(image)
     for line in listing.splitlines():
         if match := FUNCTION.match(line):
-            function = functions.setdefault(int(match[1], 16), Function(match[2]))
+            function = functions.setdefault(int(match[1], 16), Function(int(match[1], 16), match[2]))
         elif match := INSTRUCTION.match(line):
             operation, operands = match[2], (match[3] or "").split("@")[0].split(";")[0].strip()
             step(function, operation.removesuffix(".w").removesuffix(".n"), operands)
@@ -58,7 +63,9 @@ def step(function: Function, operation: str, operands: str) -> None:
     elif operation in ("str", "strd") and (match := re.search(r"\[sp, #-(\d+)\]!", operands)):
         function.frame += int(match[1])
     elif re.fullmatch(r"bl|b|b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le|al)|cbn?z", operation):
-        if match := TARGET.search(operands):
+        match = TARGET.search(operands)
+        # A branch to its own start is a loop and no call.
+        if match and (operation == "bl" or int(match[1], 16) != function.address):
             function.callees.add(int(match[1], 16))
     elif operation == "blx" or (operation == "bx" and operands != "lr"):
         function.calls_registers = True
@@ -83,9 +90,9 @@ def addresses(operation: str, operands: str, halves: dict[str, int]) -> set[int]
 def resolve(functions: dict[int, Function], taken: set[int]) -> None:
     """Leaves only calls of functions, and adds those that may be called through a register."""
     indirect = {address for address in functions if address | 1 in taken}
-    for address, function in functions.items():
-        function.callees = {callee for callee in function.callees if callee in functions}
-        function.callees.discard(address)
+    ends = {address for address, function in functions.items() if ENDS.search(function.name)}
+    for function in functions.values():
+        function.callees &= functions.keys() - ends
         if function.calls_registers:
             function.callees |= indirect
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::request;
 use super::{Active, Client, Kind, Phase, Session, StartError};
 use crate::bytes::copy;
+use crate::encode::encode;
 use crate::seal::Seal;
 use crate::types::{ClientId, Epoch, SessionId};
 use crate::wire::MAX_NUMBER;
@@ -41,7 +42,7 @@ impl<'a> Ticket<'a> {
     /// and those of the command are enough.
     #[must_use]
     pub fn encode(&self, buffer: &mut [u8]) -> Option<usize> {
-        postcard::to_slice(self, buffer).ok().map(|used| used.len())
+        encode(self, buffer)
     }
 
     /// Reads the bytes of a ticket. `None` if they are not the one encoding of one.

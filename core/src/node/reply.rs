@@ -162,8 +162,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         let room = room.saturating_sub(PEERS_BYTES).saturating_sub(P::Seal::BYTES);
         let (mut count, mut size) = (0_usize, 0_usize);
         for peer in self.raft.peers().skip(passed) {
-            let flavor = postcard::ser_flavors::Size::default();
-            let grown = size.saturating_add(postcard::serialize_with_flavor(&peer, flavor).ok()?);
+            let grown = size.saturating_add(encoded_length(&peer)?);
             if count > 0 && grown > room {
                 break;
             }

@@ -29,6 +29,26 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         self.machine.restore(contents)
     }
 
+    /// Takes the kept snapshot, of `length` bytes, from the storage itself: [`restore`](Self::restore)
+    /// for a medium that can be read only through the storage that the node has.
+    ///
+    /// # Errors
+    /// [`NodeError::Storage`]: the medium failed. [`NodeError::Snapshot`]: it is no snapshot of this
+    /// state machine. The node must not be used.
+    pub fn restore_kept(&mut self, length: u64) -> Result<(), NodeError<ErrorOf<P>>> {
+        let name = SnapshotName { length, ..SnapshotName::default() };
+        let storage = &mut self.storage;
+        let mut reading = Reading { storage, place: Place::Kept, name, offset: 0, error: None };
+        let restored = Head::<MEMBERS>::read(&mut reading)
+            .and_then(|_| self.sessions.restore(&mut reading))
+            .and_then(|()| self.machine.restore(&mut reading));
+        match (reading.error, restored) {
+            (Some(error), _) => Err(NodeError::Storage(error)),
+            (None, Err(BadSnapshot)) => Err(NodeError::Snapshot),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+
     /// Writes members, sessions and state, the same bytes on every node that has applied the same
     /// entries.
     ///
@@ -149,7 +169,7 @@ pub(super) fn install<P: Platform, const MEMBERS: usize, const SESSIONS: usize>(
 ) -> Result<Option<EntryId>, NodeError<ErrorOf<P>>> {
     let name = install.name();
     let is_intact = is_intact(storage, name).map_err(NodeError::Storage)?;
-    let mut reading = Reading { storage, name, offset: 0, error: None };
+    let mut reading = Reading { storage, place: Place::Staged, name, offset: 0, error: None };
     let head = Head::<MEMBERS>::read(&mut reading);
     let head = head.ok().filter(|head| head.last == name.last && head.epoch == install.epoch());
     let Some(head) = head.filter(|_| is_intact) else {
@@ -195,9 +215,10 @@ fn is_intact<S: Storage>(storage: &mut S, name: SnapshotName) -> Result<bool, S:
 /// How many bytes are summed up at a time.
 const READ_BYTES: usize = 256;
 
-/// Reads what was gathered, in order.
+/// Reads a snapshot, in order.
 struct Reading<'s, S: Storage> {
     storage: &'s mut S,
+    place: Place,
     name: SnapshotName,
     offset: u64,
     error: Option<S::Error>,
@@ -210,7 +231,7 @@ impl<S: Storage> Source for Reading<'_, S> {
         if end > self.name.length {
             return Err(BadSnapshot);
         }
-        match self.storage.read_snapshot(Place::Staged, self.offset, into) {
+        match self.storage.read_snapshot(self.place, self.offset, into) {
             Ok(()) => {
                 self.offset = end;
                 Ok(())

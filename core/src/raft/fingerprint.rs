@@ -91,6 +91,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 hash.add(u64::from(leader.chunks_left));
                 hash.add(u64::from(leader.may_lease));
                 self.add_time(hash, leader.lease_until);
+                if let Some(question) = leader.question {
+                    question.words().into_iter().for_each(|word| hash.add(word));
+                    self.add_time(hash, question.again_at);
+                }
                 let handover = leader.handover;
                 add_place(hash, handover.map(|handover| handover.peer));
                 self.add_time(hash, handover.map_or(Ticks::NEVER, |handover| handover.ends_at));

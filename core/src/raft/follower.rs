@@ -62,7 +62,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         is_leader
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn is_our_leader(&mut self, peer: usize) -> bool {
         match &mut self.role {
             Role::Follower(follower) if follower.leader == Some(peer) => {
@@ -116,7 +116,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// Raises the commit index, never lowers it.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn advance_commit(&mut self, commit: Index) {
         if commit > self.commit {
             self.commit = commit;
@@ -125,7 +125,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// Lets entries that are no commands pass: nobody has to apply them.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn pass_internal_entries(&mut self) {
         if !self.log.has_only_commands_behind(self.applied) {
             self.pass_each_internal_entry();

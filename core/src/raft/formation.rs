@@ -105,19 +105,19 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let link = self.links.get(peer)?;
         if formation.booting.is_none() {
             let route = self.route_outside(link.id, Incarnation(0), Epoch(0));
-            let datagram = self.stated_datagram();
-            let hello = Hello {
-                nonce: formation.nonce,
-                ids: self.ids,
-                datagram,
-                padding: [0; HELLO_PADDING],
-            };
-            return self.seal_to(peer, route, &Message::Hello(hello), buffer);
+            let hello = self.hello(formation.nonce);
+            return self.seal_to(peer, route, &hello, buffer);
         }
         let route = self.route_outside(link.id, link.blank, Epoch(0));
         let mut space = [[0; MEMBER_BYTES_MAX]; N];
         let members = self.write_members(&mut space)?;
         self.seal_to(peer, route, &Message::Boot(members), buffer)
+    }
+
+    /// A question under this nonce.
+    pub(super) fn hello(&self, nonce: Nonce) -> Message<'static> {
+        let (ids, datagram) = (self.ids, self.stated_datagram());
+        Message::Hello(Hello { nonce, ids, datagram, padding: [0; HELLO_PADDING] })
     }
 
     /// We and all that have answered this round blank, by ascending id.
@@ -152,6 +152,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if !same_ids {
             count(&mut self.counters.other_ids);
         }
+        if same_ids && self.question(peer, introduction.from) {
+            return;
+        }
         let to = introduction.from.incarnation;
         self.owe(peer, Owed::Hello { to, nonce: hello.nonce, same_ids });
     }
@@ -176,7 +179,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     ) {
         let is_lowest = self.links.iter().all(|link| link.id > self.options.id);
         let everybody = self.everybody();
-        let Role::Blank(formation) = &mut self.role else { return self.count_stale() };
+        let Role::Blank(formation) = &mut self.role else {
+            return self.on_question_answered(introduction.from, reply);
+        };
         let Some(link) = self.links.get_mut(peer) else { return };
         if reply.nonce != formation.nonce {
             return self.count_stale();

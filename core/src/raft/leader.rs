@@ -8,6 +8,7 @@ use super::invariant::{Violation, invariant};
 use super::link::PeerSet;
 use super::membership::Half;
 use super::progress::{Probe, Progress, Round};
+use super::replace::Question;
 use super::role::Role;
 use super::snapshot::CatchUp;
 use super::transfer::Handover;
@@ -40,6 +41,8 @@ pub(crate) struct Leader<const N: usize> {
     pub(crate) may_lease: bool,
     /// The transfer of leadership under way.
     pub(crate) handover: Option<Handover>,
+    /// Asked of a life that may replace a member.
+    pub(crate) question: Option<Question>,
 }
 
 impl<const N: usize> Leader<N> {
@@ -54,6 +57,7 @@ impl<const N: usize> Leader<N> {
             round: None,
             chunks_left: chunks,
             handover: None,
+            question: None,
             lease_until: Ticks(0),
             may_lease: true,
         }

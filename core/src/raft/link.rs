@@ -46,6 +46,11 @@ pub(crate) enum Owed {
         nonce: Nonce,
         same_ids: bool,
     },
+    /// Whether a life that says hello is there now.
+    Question {
+        to: Incarnation,
+        nonce: Nonce,
+    },
     Boot {
         to: Incarnation,
         epoch: Epoch,
@@ -109,6 +114,7 @@ impl Owed {
                 [10, echo ^ last.0.rotate_left(32), u64::from(upto), taken]
             }
             Self::ChunkRefused { echo, last } => [11, echo, last.0, 0],
+            Self::Question { to, nonce } => [12, to.0, nonce.0, 0],
         }
     }
 }
@@ -132,13 +138,13 @@ impl Link {
     }
 
     /// Which life of which node it is, as far as that is known.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) const fn member(&self) -> MemberId {
         MemberId { id: self.id, incarnation: self.incarnation }
     }
 
     /// Whether it is this life of this node.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is(&self, member: MemberId) -> bool {
         self.id == member.id && self.incarnation == member.incarnation
     }
@@ -159,7 +165,7 @@ impl Link {
     }
 
     /// Whether it has this tag and is known at all.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn has_tag(&self, tag: u64) -> bool {
         self.tag_in == tag && self.incarnation.0 != 0
     }
@@ -178,7 +184,7 @@ pub(crate) fn ids_hash<const N: usize>(own: NodeId, links: &Vec<Link, N>) -> Non
 
 impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// How to address a message of the epoch: by tag once the peer has spoken from inside.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn route(&self, link: &Link) -> Route {
         if link.inside {
             Route::Tagged(link.tag_out)
@@ -198,7 +204,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// Owes a peer a reply, in place of any that it has not got yet.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn owe(&mut self, peer: usize, owed: Owed) {
         if let Some(link) = self.links.get_mut(peer) {
             link.reply = Some(owed);
@@ -222,7 +228,7 @@ pub(crate) struct PeerSet(u32);
 impl PeerSet {
     pub(crate) const EMPTY: Self = Self(0);
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn bit(peer: usize) -> u32 {
         // A place beyond the capacity has no bit; there is none, by `MAX_MEMBERS`.
         match u32::try_from(peer) {
@@ -231,22 +237,22 @@ impl PeerSet {
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn insert(&mut self, peer: usize) {
         self.0 |= Self::bit(peer);
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn remove(&mut self, peer: usize) {
         self.0 &= !Self::bit(peer);
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn contains(self, peer: usize) -> bool {
         self.0 & Self::bit(peer) != 0
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn len(self) -> usize {
         usize::try_from(self.0.count_ones()).unwrap_or(0)
     }
@@ -267,7 +273,7 @@ impl PeerSet {
     }
 
     /// The first place in the set.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn first(self) -> Option<usize> {
         (self.0 != 0).then(|| usize::try_from(self.0.trailing_zeros()).unwrap_or(0))
     }

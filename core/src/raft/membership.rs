@@ -35,12 +35,12 @@ pub(crate) struct Quorums {
 
 impl Half {
     /// How many of the voters are more than half of them (section 5.2).
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) const fn quorum(self) -> usize {
         self.voters / 2 + 1
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn has_quorum(self, peers: PeerSet) -> bool {
         peers.both(self.peers).len() + usize::from(self.has_us) >= self.quorum()
     }
@@ -48,19 +48,19 @@ impl Half {
 
 impl Quorums {
     /// Whether these peers and we are a majority of each half. Who is no voter counts for nothing.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn has_quorum(&self, peers: PeerSet) -> bool {
         self.new.has_quorum(peers) && (!self.is_joint || self.old.has_quorum(peers))
     }
 
     /// Whether we vote in either half.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) const fn has_us(&self) -> bool {
         self.new.has_us || self.old.has_us
     }
 
     /// The links of the voters of both halves.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) const fn peers(&self) -> PeerSet {
         self.new.peers.with(self.old.peers)
     }
@@ -68,7 +68,7 @@ impl Quorums {
 
 impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// Takes the latest configuration of the log, if that is not the one that counts already.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn follow_configuration(&mut self) {
         let latest = self.log.last_configuration();
         if latest.unwrap_or(self.base_configuration.index) != self.configuration.index {

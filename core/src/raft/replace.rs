@@ -4,7 +4,8 @@
 //! acknowledged. Its hellos reach the leader, which asks back under a nonce of its own, since a hello
 //! may be as old as the network is slow. When the answer shows that a blank life runs where the
 //! configuration names another, which is silent, the leader takes the new one in as a learner, and
-//! gives it the vote of the old one by a joint configuration once it has the log.
+//! gives it the vote of the old one by a joint configuration once it has the log. A life that was
+//! taken into the epoch by a leader which then lost the entry that named it says hello again.
 
 use rand_core::Rng;
 
@@ -16,7 +17,7 @@ use crate::configuration::Part;
 use crate::log::Memory;
 use crate::message::{HelloReply, Standing};
 use crate::seal::Seal;
-use crate::types::{Index, MemberId, Nonce, Ticks};
+use crate::types::{Incarnation, Index, MemberId, Nonce, Ticks};
 
 /// What a leader has asked a life that is not the one of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +58,21 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         true
     }
 
-    /// Takes a blank life in that has answered our question.
+    /// Says hello to all others when no configuration names us: whoever took us into the epoch may
+    /// have lost the entry that would have.
+    pub(super) fn seek_place(&mut self) {
+        let is_named = self.configuration.find(self.member()).is_some();
+        if is_named || self.options.is_joining || self.is_removed() {
+            return;
+        }
+        let nonce = Nonce(nonzero(&mut self.random));
+        for peer in 0..self.links.len() {
+            self.owe(peer, Owed::Question { to: Incarnation(0), nonce });
+        }
+    }
+
+    /// Takes a life in that has answered our question: one that is blank, or that was taken into our
+    /// epoch already.
     pub(super) fn on_question_answered(&mut self, from: MemberId, reply: &HelloReply) {
         let Role::Leader(leader) = &mut self.role else { return };
         let asked = leader.question.filter(|it| it.member == from && it.nonce == reply.nonce);
@@ -65,10 +80,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             return self.count_stale();
         };
         leader.question = None;
-        let (Standing::Blank, Some(part)) = (reply.standing, self.part_to_replace(asked.member))
-        else {
-            return;
+        let may_enter = match reply.standing {
+            Standing::Blank => true,
+            Standing::In { epoch, .. } => epoch == self.hard.epoch,
+            Standing::OtherIds => false,
         };
+        let part = self.part_to_replace(asked.member).filter(|_| may_enter);
+        let Some(part) = part else { return };
         let change = Change::Add {
             member: from,
             datagram: reply.datagram,

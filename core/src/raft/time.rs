@@ -113,6 +113,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             if let Role::Follower(follower) = &mut self.role {
                 follower.since = self.now;
             }
+            self.seek_place();
         }
     }
 

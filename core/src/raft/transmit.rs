@@ -262,6 +262,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 let reply = HelloReply { nonce, standing, datagram, address };
                 return self.seal_to(peer, route, &Message::HelloReply(reply), buffer);
             }
+            Owed::Question { to, nonce } => {
+                let route = outside(to, Epoch(0));
+                return self.seal_to(peer, route, &self.hello(nonce), buffer);
+            }
             Owed::Boot { to, epoch, accepted } => {
                 let route = outside(to, Epoch(0));
                 let reply = BootReply { epoch, accepted };

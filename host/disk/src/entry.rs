@@ -1,6 +1,6 @@
 //! Entries in their one encoding, as far as storage must understand them.
 
-use coracle::{EntryId, Index, Term};
+use coracle::{Entry, EntryId, EntryKind, Index, Term};
 
 /// An entry, and where its bytes end in the run that was walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,20 @@ pub struct Stored<'a> {
     pub data: &'a [u8],
     /// All of its bytes.
     pub bytes: &'a [u8],
+}
+
+impl<'a> Stored<'a> {
+    /// The entry as the core knows it; `None` if its kind is not known.
+    #[must_use]
+    pub const fn entry(&self) -> Option<Entry<'a>> {
+        let kind = match self.kind {
+            0 => EntryKind::Noop,
+            1 => EntryKind::Configuration,
+            2 => EntryKind::Command,
+            3.. => return None,
+        };
+        Some(Entry { id: self.id, kind, data: self.data })
+    }
 }
 
 /// The entries of a run, the first of which stands at `first`; `None` in place of what is no entry,

@@ -146,12 +146,7 @@ impl Files for Directory {
     type File = fs::File;
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::with_capacity(8);
-        for entry in fs::read_dir(&*self.path)? {
-            // What is no text is none of our names.
-            names.extend(entry?.file_name().into_string().ok());
-        }
-        Ok(names)
+        list(&self.path)
     }
 
     fn create(&self, name: &str) -> io::Result<fs::File> {
@@ -178,6 +173,87 @@ impl Files for Directory {
     fn path(&self, name: &str) -> String {
         self.path.join(name).display().to_string()
     }
+}
+
+/// A directory of this machine that is only read: nothing in it is written, made or taken away, not
+/// even its lock.
+#[derive(Clone, Debug)]
+pub struct ReadOnly {
+    path: Arc<PathBuf>,
+    /// Locked, beside other readers, while this or a clone lives; none where nobody ever took the
+    /// directory.
+    _lock: Option<Arc<fs::File>>,
+}
+
+impl ReadOnly {
+    /// Looks into a directory that is there. As long as this or a clone lives, [`Directory::take`]
+    /// is refused.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read, or another process writes to it.
+    pub fn look(path: &Path) -> Result<Self, DiskError> {
+        let named = || path.display().to_string();
+        let full = path.canonicalize().map_err(|error| DiskError::io(named(), "found", error))?;
+        // What is no directory is said to be none, and not to be empty.
+        fs::read_dir(&full).map_err(|error| DiskError::io(named(), "listed", error))?;
+        let lock = match fs::File::open(full.join(LOCK)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(DiskError::io(full.join(LOCK).display().to_string(), "read", error));
+            }
+            Ok(lock) => match lock.try_lock_shared() {
+                Ok(()) => Some(Arc::new(lock)),
+                Err(fs::TryLockError::WouldBlock) => return Err(DiskError::InUse(named())),
+                Err(fs::TryLockError::Error(error)) => {
+                    return Err(DiskError::io(named(), "locked", error));
+                }
+            },
+        };
+        Ok(Self { path: Arc::new(full), _lock: lock })
+    }
+}
+
+/// Whatever would change the directory is refused.
+impl Files for ReadOnly {
+    type File = fs::File;
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        list(&self.path)
+    }
+
+    fn create(&self, _name: &str) -> io::Result<fs::File> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    /// Writing to it is refused by the system.
+    fn open(&self, name: &str) -> io::Result<fs::File> {
+        fs::File::open(self.path.join(name))
+    }
+
+    fn rename(&self, _from: &str, _to: &str) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn remove(&self, _name: &str) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.path.join(name).display().to_string()
+    }
+}
+
+fn list(path: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::with_capacity(8);
+    for entry in fs::read_dir(path)? {
+        // What is no text is none of our names.
+        names.extend(entry?.file_name().into_string().ok());
+    }
+    Ok(names)
 }
 
 impl File for fs::File {

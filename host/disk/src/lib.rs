@@ -27,7 +27,7 @@ mod writer;
 pub use disk::Disk;
 pub use entry::{Stored, walk};
 pub use error::{Damage, DiskError};
-pub use files::{Directory, File, Files};
+pub use files::{Directory, File, Files, ReadOnly};
 pub use format::{Identity, VERSION};
 pub use medium::{Batch, Medium, Options};
 pub use recovered::{Kept, Recovered, Summary};

@@ -106,12 +106,13 @@ impl Cluster {
         }
         self.inform([place])?;
         self.await_answer(place);
-        let lead = self.lead();
+        let lead = self.wait_for_lead();
+        if matches!(lead, Lead::By { .. }) {
+            self.await_part(place);
+        }
         let fresh = match self.observer.status(place).map(|status| status.role) {
             Err(_) => "it does not answer yet",
-            Ok(RoleName::Blank) => {
-                "it stored nothing, so it is blank: a new node that nobody takes in yet"
-            }
+            Ok(RoleName::Blank) => "it has nothing stored, and is not taken in yet",
             Ok(_) => "it takes part",
         };
         Ok(format!("restarted node {id}: {fresh}; {lead}"))
@@ -266,6 +267,17 @@ impl Cluster {
             || Voters::before_formation(&self.ids()),
             |latest| Voters::of(&latest.members),
         )
+    }
+
+    /// Waits until a node is no longer blank, but not longer than a few seconds.
+    fn await_part(&mut self, place: usize) {
+        let deadline = Instant::now() + LEAD_LIMIT;
+        while Instant::now() < deadline {
+            match self.observer.status(place) {
+                Ok(status) if status.role == RoleName::Blank => thread::sleep(ASK_INTERVAL),
+                Ok(_) | Err(_) => return,
+            }
+        }
     }
 
     /// Waits until a node answers, but not longer than a few seconds.

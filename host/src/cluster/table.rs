@@ -37,7 +37,7 @@ impl Cluster {
         let Status { role, term, leader, commit, applied, log_bytes, log_capacity, .. } = status;
         let mut notes = Vec::new();
         if role == RoleName::Blank {
-            notes.push("a new node that nobody takes in yet");
+            notes.push("nothing stored, and not taken in yet");
         }
         notes.extend((!cut.is_empty()).then_some(cut.as_str()));
         let leader = leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());

@@ -1,10 +1,9 @@
 //! What is said about a node in the log.
 
-use coracle::{Counters, Entry, EntryKind, Index, NodeId, RoleName, Ticks};
-use coracle_machines::Command;
+use coracle::{Counters, Index, NodeId, RoleName, Ticks};
 use log::{Level, debug, info, log_enabled, warn};
 
-use crate::commands::{decode, describe};
+use crate::entries::content;
 use crate::roster::Roster;
 use crate::setup::HostNode;
 
@@ -119,28 +118,6 @@ impl Journal {
     }
 }
 
-/// What stands in an entry, in words.
-fn content(entry: Option<Entry<'_>>) -> String {
-    let Some(entry) = entry else { return "no longer in the log".to_owned() };
-    match entry.kind {
-        EntryKind::Noop => "a leader's first entry".to_owned(),
-        EntryKind::Configuration => "the members".to_owned(),
-        EntryKind::Command => command(entry.data).unwrap_or_else(|| "not understood".to_owned()),
-    }
-}
-
-/// What a command's entry holds, as WIRE.md says.
-fn command(data: &[u8]) -> Option<String> {
-    let (tag, rest) = data.split_first()?;
-    let bytes = match tag {
-        0 => rest,
-        1 => return Some("a client's session".to_owned()),
-        2 => postcard::take_from_bytes::<(u64, u64)>(rest).ok()?.1,
-        _ => return None,
-    };
-    decode::<Command<'_>>(bytes).as_ref().map(describe)
-}
-
 fn remind(node: &HostNode, roster: &Roster) {
     let missing = node.raft().peers().filter(|peer| !peer.has_answered);
     let missing: Vec<String> = missing.map(|peer| roster.name(peer.member.id)).collect();
@@ -156,25 +133,3 @@ fn remind(node: &HostNode, roster: &Roster) {
 
 const REMIND_INTERVAL: Ticks = Ticks(2_000_000);
 const BEAT_INTERVAL: Ticks = Ticks(1_000_000);
-
-#[cfg(test)]
-mod tests {
-    use coracle_machines::Integer;
-
-    use super::*;
-
-    #[test]
-    fn an_entry_is_told_in_words() {
-        let mut buffer = [0; 64];
-        let sum = postcard::to_slice(&(2u8, 300u64, 1u64, Command::Sum(5, 3)), &mut buffer);
-        assert_eq!(command(sum.unwrap()).as_deref(), Some("Add(5, 3)"));
-        let add = Command::Add(Integer::new(true, &[5]));
-        let add = postcard::to_slice(&(0u8, add), &mut buffer).unwrap();
-        assert_eq!(command(add).as_deref(), Some("add -5"));
-        assert_eq!(command(&[1, 2, 3]).as_deref(), Some("a client's session"));
-        for garbage in [&[][..], &[3], &[2], &[2, 1, 1, 99], &[0, 3, 1]] {
-            assert_eq!(command(garbage), None, "{garbage:?}");
-        }
-        assert_eq!(content(None), "no longer in the log");
-    }
-}

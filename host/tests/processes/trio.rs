@@ -22,17 +22,15 @@ impl Trio {
     /// Nodes that were started with these arguments beside their ports, and have a leader.
     pub fn start(more: &[&str]) -> Self {
         let ports: [u16; 3] = free_ports();
-        let nodes = [0, 1, 2].map(|place: usize| {
-            let others = ports.iter().filter(|port| **port != ports[place]);
-            let mut arguments = vec!["node".to_owned(), "-m".to_owned(), ports[place].to_string()];
-            arguments.push("-o".to_owned());
-            arguments.extend(others.map(u16::to_string));
-            arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
-            Process::start(&arguments)
-        });
+        let nodes = [0, 1, 2].map(|place| Process::start(&arguments(ports, place, more)));
         let trio = Self { ports, nodes };
         trio.leader_of(3);
         trio
+    }
+
+    /// What a node is started with.
+    pub fn arguments(&self, place: usize, more: &[&str]) -> Vec<String> {
+        arguments(self.ports, place, more)
     }
 
     /// All addresses, as a client takes them.
@@ -71,6 +69,13 @@ impl Trio {
         assert!(agreed, "nobody leads");
         leader.expect("a leader of these ports")
     }
+}
+
+fn arguments(ports: [u16; 3], place: usize, more: &[&str]) -> Vec<String> {
+    let others = ports.iter().filter(|port| **port != ports[place]);
+    let own = ["node".to_owned(), "-m".to_owned(), ports[place].to_string(), "-o".to_owned()];
+    let more = more.iter().map(|argument| (*argument).to_owned());
+    own.into_iter().chain(others.map(u16::to_string)).chain(more).collect()
 }
 
 /// What a node says of itself, if it answers.

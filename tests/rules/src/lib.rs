@@ -21,6 +21,7 @@ pub mod limits;
 pub mod membership;
 pub mod persistence;
 pub mod reads;
+pub mod replacing;
 pub mod replication;
 pub mod scripts;
 pub mod sending;

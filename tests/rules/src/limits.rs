@@ -237,8 +237,9 @@ pub fn memory_that_cannot_work_is_refused() {
     assert_eq!(new(3, 640, 16), None);
     assert_eq!(new(3, 255, 16), Some(SetupError::Log(LogError::TooFewBytes)));
     assert_eq!(new(3, 0, 16), Some(SetupError::Log(LogError::TooFewBytes)));
-    assert_eq!(new(3, 256, 16), None);
-    assert_eq!(new(5, 256, 16), Some(SetupError::LogTooSmall), "the members do not fit");
+    assert_eq!(new(3, 352, 16), None);
+    assert_eq!(new(3, 256, 16), Some(SetupError::LogTooSmall), "a new life of one does not fit");
+    assert_eq!(new(4, 352, 16), Some(SetupError::LogTooSmall), "the members do not fit");
     assert_eq!(new(3, 640, 8), Some(SetupError::LogTooSmall));
     for error in [new(3, 640, 0), new(3, 512, 2), new(3, 512, 12)] {
         assert_eq!(error, Some(SetupError::Log(LogError::BadSlotCount)));

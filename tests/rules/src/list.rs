@@ -288,6 +288,17 @@ macro_rules! for_each_rule {
                 a_leader_that_is_cut_off_answers_no_read,
                 a_read_on_any_node_sees_all_that_was_committed,
             ];
+            replacing: [
+                a_blank_life_of_a_silent_member_is_taken_in_when_it_has_answered,
+                the_new_life_gets_the_vote_of_the_old_one_when_it_has_the_log,
+                a_life_that_is_heard_is_not_replaced,
+                an_answer_from_before_a_change_takes_nobody_in,
+                a_newer_life_takes_the_place_of_one_without_a_vote,
+                a_learner_is_replaced_by_a_learner,
+                a_life_is_asked_again_after_a_while_and_else_told_where_we_stand,
+                a_life_that_is_in_the_epoch_already_is_taken_in_too,
+                a_life_that_no_configuration_names_says_hello_when_it_hears_no_leader,
+            ];
             replication: [
                 a_command_is_sent_to_every_follower_behind_the_entry_before_it,
                 waiting_commands_share_a_datagram,

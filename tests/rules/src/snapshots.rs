@@ -260,10 +260,10 @@ pub fn a_snapshot_without_room_is_refused_counted_and_taken_later() {
 
 /// A snapshot may be larger than the log: it goes to the medium, never through the node's memory.
 pub fn a_snapshot_larger_than_the_log_is_taken() {
-    let mut bench = Bench::stored(Small::limited(256, 16), voters(3), 1, None, &[1]);
+    let mut bench = Bench::stored(Small::limited(352, 16), voters(3), 1, None, &[1]);
     let (last, named_at) = (at(1, 200), Index(1));
     let snapshot = Forged::new(bench.epoch, last, named_at, &bench.voters, [7, 77], 300);
-    assert!(snapshot.bytes.len() > 256);
+    assert!(snapshot.bytes.len() > 352);
     for chunk in 0..snapshot.count(CHUNK) {
         bench.hears(ONE, snapshot.chunk(1, CHUNK, chunk));
         bench.drive();

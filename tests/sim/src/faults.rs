@@ -107,7 +107,7 @@ pub fn phases(
         slowness: chance.permille(400),
         partitions: nodes > 1 && chance.permille(600),
         crashes: chance.permille(700),
-        wipes: nodes > 2 && chance.permille(60),
+        wipes: nodes > 2 && chance.permille(150),
         pauses: chance.permille(300),
         clocks: chance.permille(300),
         wild_clocks: !has_lease,
@@ -228,8 +228,8 @@ fn partition(nodes: usize, chance: &mut Chance) -> Partition {
     }
 }
 
-/// A lost disk is a new member, which nobody lets in yet: at most as many are lost as the rest can
-/// do without.
+/// A lost disk is a new member, which takes the place of the old one: at most as many are lost as the
+/// rest can do without.
 fn add_wipes(phases: &mut [Phase], nodes: usize, election: Micros, chance: &mut Chance) {
     let most = (nodes - 1) / 2;
     let mut victims: Vec<usize> = (0..nodes).collect();

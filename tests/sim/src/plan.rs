@@ -23,6 +23,8 @@ pub struct Plan {
     pub founders: usize,
     /// Whether an operator changes the members.
     pub is_operated: bool,
+    /// Whether whoever crashes comes back with nothing, as long as the rest can do without it.
+    pub is_forgetful: bool,
     /// How large a log each of them has.
     pub logs: Vec<LogSize>,
     /// The largest datagram that each of them takes.
@@ -121,12 +123,14 @@ impl Plan {
         let election = Micros(timing.election_max.0 * tick.0);
         let calm = calm(election, chance);
         let logs = log_sizes(nodes, chance);
+        let is_forgetful = Chance::new(seed, FORGETTING).permille(200);
         Self {
             seed,
             cluster: ClusterId(chance.number()),
             ids,
             founders,
             is_operated,
+            is_forgetful: !is_operated && founders > 2 && founders < NODES && is_forgetful,
             datagrams: datagrams(nodes, chance),
             tables: chance.pick(&[
                 Tables::Tiny,
@@ -169,12 +173,13 @@ impl fmt::Display for Plan {
         let Timing { heartbeat, election_min, election_max, .. } = self.timing;
         write!(
             f,
-            "{} nodes {:?}, {} of them from the start, operated: {}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
+            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
              {election_max}, logs {:?}, datagrams {:?}, tables {:?}, window {}, {:?}, {:?}, calm {:?}",
             self.ids.len(),
             self.ids,
             self.founders,
             self.is_operated,
+            self.is_forgetful,
             self.lease,
             self.tick.0,
             self.logs,
@@ -189,6 +194,7 @@ impl fmt::Display for Plan {
 }
 
 const PURPOSE: u64 = 1;
+const FORGETTING: u64 = 11;
 
 fn cluster_size(chance: &mut Chance) -> usize {
     match chance.below(100) {
@@ -272,7 +278,7 @@ fn log_sizes(nodes: usize, chance: &mut Chance) -> Vec<LogSize> {
 
 fn log_size(nodes: usize, chance: &mut Chance) -> LogSize {
     // The configuration must fit a quarter of the ring.
-    let least = 256.max(4 * (16 * nodes as u64 + 24));
+    let least = 256.max(4 * (16 * (nodes as u64 + 1) + 24));
     let (bytes, slots) = match chance.below(10) {
         0..4 => (chance.between(least, least.max(2048)), chance.pick(&[16, 16, 32])),
         4..8 => (chance.between(2048, 16 * 1024), chance.pick(&[16, 64, 256])),

@@ -78,12 +78,14 @@ impl Bench {
         let mut members = Vec::new();
         let mut deepest = 0;
         for (id, (log, place)) in IDS.into_iter().zip(LOGS.iter().zip(&PLACES)) {
+            let others: Vec<_, MEMBERS> = IDS.into_iter().filter(|other| *other != id).collect();
             let painted = Painted::new();
-            let member = set_up(log.take(), place, id);
+            let member = set_up(log.take(), place, id, &others);
             deepest = deepest.max(painted.used());
+            let member = member.expect("a sound set-up");
             assert!(members.push(member).is_ok(), "there is room for all");
         }
-        defmt::println!("stack.set-up {=usize}", deepest);
+        defmt::println!("stack.set_up {=usize}", deepest);
         let (queue, tally) = (Deque::new(), Tally::default());
         Self { counter, members, leader: 0, queue, tally, is_painting: false }
     }
@@ -244,9 +246,9 @@ fn set_up(
     log: &'static mut Log,
     place: &'static StaticCell<Member>,
     id: NodeId,
-) -> &'static mut Member {
-    let others: Vec<NodeId, MEMBERS> = IDS.into_iter().filter(|other| *other != id).collect();
-    thin::member(place, log, id, &others).expect("a sound set-up")
+    others: &[NodeId],
+) -> Option<&'static mut Member> {
+    thin::member(place, log, id, others)
 }
 
 #[inline(never)]

@@ -52,8 +52,12 @@ fn serve(raft: &mut Protocol, clock: &mut Clock) -> ! {
                     line.send(0, apply.entry().map_or(&[], |entry| entry.data));
                     apply.done();
                 }
-                // It keeps no snapshot: a member that lacks what the log has dropped stays behind.
-                Output::Reads(_) | Output::Install(_) | Output::Chunk(_) => {}
+                // No snapshot is ever taken here.
+                Output::Install(install) => install.damaged(),
+                Output::Chunk(chunk) => {
+                    let _unsent = chunk.write(buffer, |_, _| false);
+                }
+                Output::Reads(_) => {}
                 Output::Failed(_) => stop(),
             }
         }

@@ -105,6 +105,10 @@ impl Run {
             }
         }
         self.counts.add("nodes that are no members in the end", strangers);
+        let has_lost = self.counts.times("disks lost") > 0;
+        ensure(12, strangers == 0 || !has_lost || self.plan.is_operated, || {
+            format!("in the end {strangers} nodes that have lost their disks are not replaced")
+        })?;
         // A member whose disk is lost has another life now, which is no member.
         let is_here = |member: &&coracle::Member| {
             let lives = self.hosts.iter().filter_map(|host| host.peer.as_ref());

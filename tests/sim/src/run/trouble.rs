@@ -102,12 +102,13 @@ impl Run {
             }
             Trouble::Wipe { victim, down } => {
                 let node = self.victim(victim);
-                if self.plan.is_operated && !self.may_lose(node) {
+                let is_too_much = self.plan.is_operated && !self.may_lose(node)
+                    || self.plan.is_forgetful && !self.may_forget(node);
+                if is_too_much {
                     return Ok(());
                 }
                 self.crash(node, down);
-                self.disks[node].0.borrow_mut().wipe();
-                self.counts.add("disks lost", 1);
+                self.lose_disk(node);
             }
             Trouble::Pause { victim, length } => {
                 let node = self.victim(victim);
@@ -168,11 +169,35 @@ impl Run {
         self.count_node(node);
         self.counts.add("crashes", 1);
         self.locals.forget(node);
+        let forgets = self.plan.is_forgetful && self.calm.is_none() && self.may_forget(node);
         let host = &mut self.hosts[node];
         host.stop(&self.disks[node]);
         let life = host.life;
+        if forgets {
+            self.lose_disk(node);
+        }
         let down = if self.calm.is_some() { Micros(0) } else { down };
         self.queue.put_in(down, Event::Start { node, life });
+    }
+
+    fn lose_disk(&mut self, node: usize) {
+        self.disks[node].0.borrow_mut().wipe();
+        self.counts.add("disks lost", 1);
+    }
+
+    /// Whether at most as many are down or recovering, with this one, as the rest can do without.
+    fn may_forget(&self, node: usize) -> bool {
+        let is_ready = |host: &crate::host::Host| {
+            host.peer.as_ref().is_some_and(|peer| {
+                let raft = peer.raft();
+                let named = raft.configuration().find(raft.member());
+                let is_voter = named.is_some_and(|named| named.part == coracle::Part::Voter);
+                is_voter && !raft.is_changing()
+            })
+        };
+        let others = self.hosts.iter().enumerate().filter(|(other, _)| *other != node);
+        let unready = others.filter(|(_, host)| !is_ready(host)).count();
+        unready < (self.hosts.len() - 1) / 2
     }
 
     pub(super) fn on_start(&mut self, node: usize, life: u32) -> Verdict {

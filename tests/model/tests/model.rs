@@ -1,0 +1,37 @@
+//! The rules hold, and each mistake is found.
+
+use coracle_model::mistakes::Mistake;
+use coracle_model::rules::Rules;
+use coracle_model::search::{Bounds, search};
+use coracle_model::walk::walk;
+use coracle_model::world::World;
+
+#[test]
+fn no_walk_breaks_the_rules() {
+    let mut acknowledged = 0;
+    for seed in 0..4000 {
+        let walk = walk(seed, None);
+        assert_eq!(walk.violation, None, "again: cargo model --replay {seed}");
+        acknowledged += walk.world.ledger.acknowledged();
+    }
+    assert!(acknowledged > 4000, "the walks reached nothing");
+}
+
+#[test]
+fn no_state_near_the_start_breaks_the_rules() {
+    for (members, depth) in [(2, 7), (3, 5)] {
+        let rules = Rules { members, mistake: None, reset: false };
+        let bounds =
+            Bounds { depth, states: 1_000_000, restarts: 1, term: 2, commands: 1, rounds: 2 };
+        let found = search(&rules, World::new(&rules), bounds);
+        assert_eq!(found.depth, depth);
+        assert!(found.states > 100, "{} states", found.states);
+        assert!(found.violation.is_none(), "{:?}", found.violation);
+    }
+}
+
+#[test]
+fn a_blank_restart_under_the_same_identity_is_found() {
+    let fails = |seed: &u64| walk(*seed, Some(Mistake::SameIdentity)).violation.is_some();
+    assert!((0..4000).any(|seed| fails(&seed)));
+}
