@@ -37,8 +37,8 @@ pub enum Action {
     /// Start a cluster of nodes on this machine, and a prompt to it
     ///
     /// The prompt takes commands such as add 5, set KEY VALUE, get and status, and makes faults
-    /// with kill, restart, pause, resume, partition, loss and heal, typed or from a pipe; help lists
-    /// all. The nodes end with it.
+    /// with kill, restart, pause, resume, partition, loss and heal, typed or from a pipe; with join and
+    /// remove nodes come and go; help lists all. The nodes end with it.
     Cluster(ClusterArguments),
     /// Run one node, with commands for its integer on standard input
     ///
@@ -87,7 +87,7 @@ pub enum Action {
     /// that it was formed with.
     ///
     /// Exit status: 0 when it was done, 1 when it was not and will not be, 3 when the outcome is
-    /// unknown.
+    /// unknown, or a replacement was done in part.
     Member(MemberArguments),
     /// Hand leadership over to another node
     ///

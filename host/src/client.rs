@@ -38,6 +38,8 @@ pub struct Session {
     answered_by: Option<NodeId>,
     /// Whether anybody said anything about the last operation.
     has_heard: bool,
+    /// What it takes to go on with a command of a session before this one, if its outcome is unknown.
+    inherited: Option<Vec<u8>>,
 }
 
 /// How long operations may take.
@@ -106,7 +108,21 @@ impl Session {
             limits: Limits { read: READ_LIMIT, write: WRITE_LIMIT, status: STATUS_LIMIT },
             answered_by: None,
             has_heard: false,
+            inherited: None,
         })
+    }
+
+    /// A session with other servers, for the same commands: one whose outcome is unknown can be
+    /// asked for again in it.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn with_servers(&self, servers: &[Server<SocketAddr>]) -> io::Result<Self> {
+        let mut buffer = [0; TICKET_BYTES];
+        let ticket = self.client.ticket().and_then(|ticket| ticket.encode(&mut buffer));
+        let ticket = ticket.and_then(|length| buffer.get(..length)).map(<[u8]>::to_vec);
+        let inherited = ticket.or_else(|| self.inherited.clone());
+        Ok(Self { limits: self.limits, inherited, ..Self::new(servers)? })
     }
 
     /// Lets every operation take so long.
@@ -119,6 +135,7 @@ impl Session {
     /// # Errors
     /// Unless it is known to have been applied.
     pub fn change(&mut self, command: &Encoded) -> Result<(EntryId, Response), Failure> {
+        self.inherited = None;
         self.client.command(&command.0).map_err(not_started)?;
         self.finish(self.limits.write, applied)
     }
@@ -129,6 +146,9 @@ impl Session {
     /// # Errors
     /// As [`Session::change`], and when there is no such command.
     pub fn retry(&mut self) -> Result<(EntryId, Response), Failure> {
+        if let Some(ticket) = self.inherited.take() {
+            return self.resume(&ticket).map(|(_, applied)| applied);
+        }
         let nothing = |_| Failure::Refused("there is no command to retry".to_owned());
         self.client.retry().map_err(nothing)?;
         self.finish(self.limits.write, applied)
@@ -404,5 +424,7 @@ const WRITE_LIMIT: Duration = Duration::from_secs(5);
 const STATUS_LIMIT: Duration = Duration::from_millis(500);
 /// Zero would mean for ever.
 const SHORTEST_WAIT: Duration = Duration::from_micros(1);
+/// The largest command and what a ticket says beside it.
+const TICKET_BYTES: usize = 2 * DATAGRAM_BYTES as usize;
 /// A key and what frames it.
 const QUERY_BYTES: usize = 128;

@@ -36,7 +36,7 @@ pub fn run(arguments: &ClusterArguments) -> io::Result<()> {
     end_on_signal(children.clone())?;
     let nodes = start(arguments, &children)?;
     let addresses: Vec<SocketAddr> = nodes.members().iter().map(|node| node.address).collect();
-    let mut cluster = Cluster::new(nodes)?;
+    let mut cluster = Cluster::new(nodes, arguments.base_port)?;
     let ports: Vec<String> = addresses.iter().map(|address| address.port().to_string()).collect();
     let several = if ports.len() == 1 { "" } else { "s" };
     let (count, ports) = (ports.len(), ports.join(" "));
@@ -54,6 +54,10 @@ pub struct Cluster {
     nodes: Nodes,
     network: Network,
     paused: Vec<NodeId>,
+    /// Where the search for a free port begins.
+    base_port: u16,
+    /// The highest id that a node of this cluster has had.
+    last: NodeId,
     /// For commands.
     pub session: Session,
     /// For whatever has no effect. It is another client, so that a command whose outcome is unknown
@@ -62,11 +66,20 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    fn new(nodes: Nodes) -> io::Result<Self> {
-        let server = |node: &Member| Server { address: node.address, id: Some(node.id) };
-        let servers: Vec<Server<SocketAddr>> = nodes.members().iter().map(server).collect();
+    fn new(nodes: Nodes, base_port: u16) -> io::Result<Self> {
+        let servers = servers(&nodes);
         let (session, observer) = (Session::new(&servers)?, Session::new(&servers)?);
-        Ok(Self { nodes, network: Network::default(), paused: Vec::new(), session, observer })
+        let last = nodes.members().iter().map(|node| node.id).max().unwrap_or_default();
+        let (network, paused) = (Network::default(), Vec::new());
+        Ok(Self { nodes, network, paused, base_port, last, session, observer })
+    }
+
+    /// Has the clients ask the nodes that there are now.
+    fn reconnect(&mut self) -> io::Result<()> {
+        let servers = servers(&self.nodes);
+        self.session = self.session.with_servers(&servers)?;
+        self.observer = Session::new(&servers)?;
+        Ok(())
     }
 
     /// Who there is.
@@ -100,6 +113,11 @@ impl Cluster {
     }
 }
 
+fn servers(nodes: &Nodes) -> Vec<Server<SocketAddr>> {
+    let server = |node: &Member| Server { address: node.address, id: Some(node.id) };
+    nodes.members().iter().map(server).collect()
+}
+
 fn common_leader(statuses: &[Option<Status>]) -> Option<NodeId> {
     let first = (*statuses.first()?)?;
     let leader = first.leader?;
@@ -114,12 +132,12 @@ fn common_leader(statuses: &[Option<Status>]) -> Option<NodeId> {
 /// Starts nodes on the first free ports. A port that another program takes in the moment between
 /// makes for another try.
 fn start(arguments: &ClusterArguments, children: &Children) -> io::Result<Nodes> {
-    let count = folder::count(arguments)?;
+    let ids = folder::ids(arguments)?;
     let mut last = None;
     for attempt in 0..MOST_ATTEMPTS {
-        let ports = free_ports(count, arguments.base_port)?;
-        let members = (1..).zip(ports);
-        let members = members.map(|(id, port)| Member { id: NodeId(id), address: loopback(port) });
+        let ports = free_ports(ids.len(), arguments.base_port, &[])?;
+        let members = ids.iter().zip(ports);
+        let members = members.map(|(id, port)| Member { id: *id, address: loopback(port) });
         children.keep(Folder::new(arguments)?);
         let mut nodes = Nodes::new(members.collect(), children.clone());
         match nodes.start_all() {
@@ -142,10 +160,11 @@ fn pause_before(attempt: u32) -> Duration {
     PAUSE_STEP * (attempt + 1) * (1 + std::process::id() % 7)
 }
 
-/// The first free ports from `base` on.
-fn free_ports(count: usize, base: u16) -> io::Result<Vec<u16>> {
+/// The first free ports from `base` on, without those of nodes that are down.
+fn free_ports(count: usize, base: u16, but: &[u16]) -> io::Result<Vec<u16>> {
     // All are held until the last is found: nobody else who looks gets the same.
-    let sockets = (base..=u16::MAX).filter_map(|port| UdpSocket::bind(loopback(port)).ok());
+    let ports = (base..=u16::MAX).filter(|port| !but.contains(port));
+    let sockets = ports.filter_map(|port| UdpSocket::bind(loopback(port)).ok());
     let held: Vec<UdpSocket> = sockets.take(count).collect();
     if held.len() < count {
         let why = format!("no node runs: there are no {count} free UDP ports from {base} on");

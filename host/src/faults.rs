@@ -108,9 +108,14 @@ impl Faults {
     /// # Errors
     /// When one of the orders names a node that is no peer. Then none has been followed.
     pub fn apply(&mut self, orders: &[Order]) -> Result<(), OrderError> {
+        let mut met = Vec::new();
         for order in orders {
+            if let Order::Meet(id, _) = order {
+                met.push(*id);
+            }
             if let Order::Set { targets: Targets::Nodes(ids), .. } = order {
-                let is_unknown = |id: &&NodeId| self.peers.iter().all(|(peer, _)| peer.id != **id);
+                let is_known = |id: NodeId| self.peers.iter().any(|(peer, _)| peer.id == id);
+                let is_unknown = |id: &&NodeId| !is_known(**id) && !met.contains(*id);
                 if let Some(id) = ids.iter().find(is_unknown) {
                     return Err(OrderError::NoPeer(*id));
                 }
@@ -123,10 +128,20 @@ impl Faults {
                     self.clients = Link::default();
                     self.peers.iter_mut().for_each(|(_, link)| *link = Link::default());
                 }
+                Order::Meet(id, address) => self.meet(Peer { id: *id, address: *address }),
                 Order::Set { fault, targets, way } => self.set(*fault, targets, *way),
             }
         }
         Ok(())
+    }
+
+    /// Whoever was at this address before is there no longer.
+    fn meet(&mut self, met: Peer) {
+        self.peers.retain(|(peer, _)| peer.address != met.address || peer.id == met.id);
+        match self.peers.iter_mut().find(|(peer, _)| peer.id == met.id) {
+            Some((peer, _)) => peer.address = met.address,
+            None => self.peers.push((met, Link::default())),
+        }
     }
 
     fn set(&mut self, fault: Fault, targets: &Targets, way: Option<Way>) {

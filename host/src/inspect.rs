@@ -10,7 +10,7 @@ use coracle_disk::{DiskError, Identity, Kept, ReadOnly, Recovered, Summary, walk
 use serde::Serialize;
 
 use crate::entries::content;
-use crate::joining::decode;
+use crate::joining::place;
 use crate::print::{failed, give};
 
 /// `coracle inspect`.
@@ -197,7 +197,7 @@ fn configuration(recovered: &Recovered) -> Option<Named> {
         incarnation: member.member.incarnation.to_string(),
         part: member.part.to_string(),
         datagram: member.datagram,
-        address: decode(&member.address).map(|address| address.to_string()),
+        address: place(&member.address).map(|address| address.to_string()),
     };
     let members = Members::parse(bytes).map(|members| members.iter().map(member).collect());
     Some(Named { index: index.0, members })

@@ -9,13 +9,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use coracle::{Address, Change, Member, Options};
+use coracle::wire::{Header, Route, decode};
+use coracle::{Address, Change, Member, Options, RoleName};
 use log::info;
 use mio::Waker;
 
-use crate::client::{Failure, Session};
+use crate::cli::MAX_NODES;
+use crate::client::{Failure, Roll, Session};
 use crate::event_loop::wake;
 use crate::roster::{Peer, Roster, address_like};
+use crate::seal::FastChecksum;
 use crate::servers;
 use crate::setup::HostNode;
 
@@ -41,14 +44,46 @@ pub struct JoiningArguments {
     /// Join without a vote: the node gets everything and counts for nothing
     #[arg(long, requires = "join")]
     learner: bool,
+    /// Form no cluster and ask nobody: wait until `coracle member add` or `member replace` is told
+    /// of this node
+    #[arg(long, conflicts_with = "join")]
+    wait_to_be_added: bool,
 }
 
-/// A node that has asked to be taken in.
+/// A node that is to be taken in.
 pub struct Asking {
     /// Where the members are: until it has the log it knows them from nowhere else.
     pub met: Vec<Peer>,
-    /// Why it is refused.
-    pub refusals: Receiver<String>,
+    /// Why it is refused; nobody is asked by one that waits to be added.
+    refusals: Option<Receiver<String>>,
+}
+
+impl Asking {
+    /// Why the node is refused, if it is.
+    pub fn refusal(&self) -> Option<String> {
+        self.refusals.as_ref()?.try_recv().ok()
+    }
+
+    /// Takes note of where a member is that speaks to this node before it has the log.
+    pub fn hear(&mut self, node: &HostNode, datagram: &[u8], from: SocketAddr) {
+        let raft = node.raft();
+        if raft.configuration().find(raft.member()).is_some() {
+            return;
+        }
+        let Ok((Header { route: Route::Full(route), .. }, _)) = decode(datagram, &FastChecksum)
+        else {
+            return;
+        };
+        let id = route.from.id;
+        if route.to.id != raft.member().id || id == raft.member().id {
+            return;
+        }
+        if let Some(peer) = self.met.iter_mut().find(|peer| peer.id == id) {
+            peer.address = from;
+        } else if self.met.len() < MAX_NODES {
+            self.met.push(Peer { id, address: from });
+        }
+    }
 }
 
 impl JoiningArguments {
@@ -58,16 +93,17 @@ impl JoiningArguments {
     /// When the address is not found, or a joining node states none.
     pub fn state(&self, options: Options, roster: &Roster) -> io::Result<Options> {
         let own = self.own(roster)?;
-        let is_joining = self.join.is_some();
-        if is_joining && own.is_none() {
+        if self.join.is_some() && own.is_none() {
             let why = format!("{} is no address to be reached at: add --advertise", roster.listen);
             return Err(io::Error::other(why));
         }
+        let is_joining = self.join.is_some() || self.wait_to_be_added;
         let address = own.map_or(Address::EMPTY, encode);
         Ok(Options { address, priority: self.priority, is_joining, ..options })
     }
 
-    /// Has the cluster asked to take this node in, if that is wanted.
+    /// Has the cluster asked to take this node in, if that is wanted and not done already: one that
+    /// goes on from its directory in a cluster asks nobody.
     ///
     /// # Errors
     /// When an address is not found, or no member answers.
@@ -77,16 +113,20 @@ impl JoiningArguments {
         node: &HostNode,
         waker: Arc<Waker>,
     ) -> io::Result<Option<Asking>> {
-        let Some(names) = &self.join else { return Ok(None) };
+        let id = node.raft().member().id;
+        let is_in = node.raft().role() != RoleName::Blank;
+        if self.wait_to_be_added && !is_in {
+            info!("Node {id} waits to be added");
+            return Ok(Some(Asking { met: Vec::new(), refusals: None }));
+        }
+        let Some(names) = self.join.as_ref().filter(|_| !is_in) else { return Ok(None) };
         let mut session = Session::new(&servers::look_up(names)?)?;
         session.limit(ATTEMPT);
-        let id = node.raft().member().id;
         let roll = session.members().map_err(|failure| {
             io::Error::other(format!("node {id} did not join: {}", failure.why()))
         })?;
-        let met = |member: &Member| {
-            Some(Peer { id: member.member.id, address: decode(&member.address)? })
-        };
+        let met =
+            |member: &Member| Some(Peer { id: member.member.id, address: place(&member.address)? });
         let met = roll.members.iter().filter_map(met).collect();
         let raft = node.raft();
         let change = Change::Add {
@@ -99,7 +139,7 @@ impl JoiningArguments {
         info!("Node {id} asks {names} to be taken in");
         let asks = move || knock(&mut session, change, &refusal, &waker);
         thread::Builder::new().name("joining".to_owned()).spawn(asks)?;
-        Ok(Some(Asking { met, refusals }))
+        Ok(Some(Asking { met, refusals: Some(refusals) }))
     }
 }
 
@@ -112,8 +152,8 @@ impl JoiningArguments {
     }
 }
 
-/// Asks until there is an answer. Once an outcome was unknown, a refusal may only say that the node
-/// is in already, so it does not end the patience.
+/// Asks until there is an answer. A refusal that comes since the node is in already, by an earlier
+/// request of its own, is none.
 fn knock(session: &mut Session, change: Change, refusal: &Sender<String>, waker: &Waker) {
     let deadline = Instant::now() + PATIENCE;
     let mut was_unknown = false;
@@ -129,6 +169,9 @@ fn knock(session: &mut Session, change: Change, refusal: &Sender<String>, waker:
                 why
             }
         };
+        if is_in(session, change) {
+            return;
+        }
         if !was_unknown || Instant::now() >= deadline {
             // A node that has ended meanwhile needs no reason.
             let _told = refusal.send(why);
@@ -136,6 +179,13 @@ fn knock(session: &mut Session, change: Change, refusal: &Sender<String>, waker:
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// Whether the members that are committed name this life of this node.
+fn is_in(session: &mut Session, change: Change) -> bool {
+    let Change::Add { member, .. } = change else { return false };
+    let names = |roll: &Roll| roll.members.iter().any(|named| named.member == member);
+    session.members().is_ok_and(|roll| roll.is_committed && names(&roll))
 }
 
 /// An address as configurations hold it: 4 or 16 bytes of IP, then the port, big-endian.
@@ -149,7 +199,7 @@ pub fn encode(address: SocketAddr) -> Address {
 }
 
 /// Where a member is; none if it has not said, or said what nobody can send to.
-pub fn decode(address: &Address) -> Option<SocketAddr> {
+pub fn place(address: &Address) -> Option<SocketAddr> {
     let (ip, port) = address.as_bytes().split_last_chunk::<2>()?;
     let ip = match ip.len() {
         4 => IpAddr::from(<[u8; 4]>::try_from(ip).ok()?),
@@ -174,7 +224,7 @@ mod tests {
             let address: SocketAddr = text.parse().unwrap();
             let encoded = encode(address);
             assert_eq!(encoded.as_bytes().len(), bytes);
-            assert_eq!(decode(&encoded), Some(address));
+            assert_eq!(place(&encoded), Some(address));
         }
         assert_eq!(encode("127.0.0.1:258".parse().unwrap()).as_bytes(), [127, 0, 0, 1, 1, 2]);
     }
@@ -182,10 +232,10 @@ mod tests {
     #[test]
     fn what_nobody_can_send_to_is_no_address() {
         for bytes in [&[][..], &[1], &[127, 0, 0, 1, 1], &[127, 0, 0, 1, 1, 2, 3], &[9; 17]] {
-            assert_eq!(decode(&Address::new(bytes).unwrap()), None, "{bytes:?}");
+            assert_eq!(place(&Address::new(bytes).unwrap()), None, "{bytes:?}");
         }
         for text in ["127.0.0.1:0", "0.0.0.0:7", "224.0.0.1:7", "[::]:7", "[ff02::1]:7"] {
-            assert_eq!(decode(&encode(text.parse().unwrap())), None, "{text}");
+            assert_eq!(place(&encode(text.parse().unwrap())), None, "{text}");
         }
     }
 }

@@ -1,6 +1,9 @@
 //! `coracle member` and `coracle transfer`: who belongs to a cluster, and who leads it.
 
+mod adding;
+
 use std::fmt::Write;
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -8,10 +11,13 @@ use coracle::{Change, NodeId};
 use serde::Serialize;
 
 use crate::client::{Failure, Roll, Session};
-use crate::joining::decode;
+use crate::joining::place;
 use crate::print::{complain, failed, give};
 use crate::servers::ServersArguments;
 use crate::timing::Span;
+
+pub use adding::Newcomer;
+use adding::Unfinished;
 
 /// `coracle member`.
 #[derive(Args)]
@@ -28,6 +34,36 @@ enum MemberAction {
         /// As one object of JSON on one line
         #[arg(long)]
         json: bool,
+        /// Whom it asks.
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Take in the blank node at an address, which was started with --wait-to-be-added
+    Add {
+        /// Where it is, as the members reach it
+        #[arg(value_name = "HOST:PORT")]
+        address: String,
+        /// Without a vote; else it gets one when it has the log
+        #[arg(long)]
+        learner: bool,
+        /// Whom it asks.
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Put the blank node at an address in the place of a member
+    ///
+    /// Takes it in with the part of that member, waits until it has the log and that part, and then
+    /// takes the member out. Says each step; when it cannot go on, the same command again does.
+    Replace {
+        /// The member that is to go
+        #[arg(value_name = "OLD")]
+        old: u32,
+        /// Where the new one is, as the members reach it
+        #[arg(value_name = "HOST:PORT")]
+        address: String,
+        /// How long the new one may take to get the log
+        #[arg(long, value_name = "SPAN", default_value = "60s")]
+        catch_up: Span,
         /// Whom it asks.
         #[command(flatten)]
         asking: Asking,
@@ -76,6 +112,10 @@ pub fn run(arguments: &MemberArguments) -> ExitCode {
         MemberAction::List { json, asking } => {
             return report(asking, |session| session.members().map(|roll| list(&roll, *json)));
         }
+        MemberAction::Add { address, learner, asking } => return add(asking, address, *learner),
+        MemberAction::Replace { old, address, catch_up, asking } => {
+            return replace(asking, (NodeId(*old), address), *catch_up);
+        }
         MemberAction::Remove(named) => (named, Change::Remove(NodeId(named.id)), "removed"),
         MemberAction::Promote(named) => (named, Change::Promote(NodeId(named.id)), "promoted"),
         MemberAction::Demote(named) => (named, Change::Demote(NodeId(named.id)), "demoted"),
@@ -92,24 +132,64 @@ pub fn transfer(arguments: &TransferArguments) -> ExitCode {
     report(&arguments.asking, |session| Ok(format!("node {} leads", session.transfer(to)?)))
 }
 
-fn report(asking: &Asking, ask: impl FnOnce(&mut Session) -> Result<String, Failure>) -> ExitCode {
-    let session = asking.servers.look_up().and_then(|servers| Session::new(&servers));
-    let mut session = match session {
-        Ok(session) => session,
-        Err(why) => {
-            return failed(format_args!("error: {why}; nothing happened"));
-        }
+fn add(asking: &Asking, address: &str, is_learner: bool) -> ExitCode {
+    let newcomer = match Newcomer::meet(address, asking.timeout.into()) {
+        Ok(newcomer) => newcomer,
+        Err(why) => return nothing_happened(&why),
     };
-    session.limit(asking.timeout.into());
-    match ask(&mut session) {
+    report(asking, |session| {
+        let version = newcomer.add(session, !is_learner)?;
+        let then = if is_learner { "" } else { "; it gets its vote when it has the log" };
+        Ok(format!("added: node {} (version {version}){then}", newcomer.member.id))
+    })
+}
+
+fn replace(asking: &Asking, (old, address): (NodeId, &str), catch_up: Span) -> ExitCode {
+    let found = Newcomer::meet(address, asking.timeout.into())
+        .and_then(|newcomer| Ok((newcomer, asking.session()?)));
+    let (newcomer, mut session) = match found {
+        Ok(found) => found,
+        Err(why) => return nothing_happened(&why),
+    };
+    match adding::replace(&mut session, old, &newcomer, catch_up.into()) {
         Ok(answer) => give(&answer),
-        Err(failure) => {
-            let status = ExitCode::from(failure.status());
-            complain(failure);
-            status
+        Err(Unfinished::Failed(failure)) => ended(failure),
+        Err(Unfinished::InPart(why)) => {
+            complain(format_args!("done in part: {why}"));
+            ExitCode::from(IN_PART)
         }
     }
 }
+
+fn report(asking: &Asking, ask: impl FnOnce(&mut Session) -> Result<String, Failure>) -> ExitCode {
+    let mut session = match asking.session() {
+        Ok(session) => session,
+        Err(why) => return nothing_happened(&why),
+    };
+    ask(&mut session).map_or_else(ended, |answer| give(&answer))
+}
+
+impl Asking {
+    fn session(&self) -> io::Result<Session> {
+        let mut session = Session::new(&self.servers.look_up()?)?;
+        session.limit(self.timeout.into());
+        Ok(session)
+    }
+}
+
+fn nothing_happened(why: &io::Error) -> ExitCode {
+    failed(format_args!("error: {why}; nothing happened"))
+}
+
+fn ended(failure: Failure) -> ExitCode {
+    let status = ExitCode::from(failure.status());
+    complain(failure);
+    status
+}
+
+/// What a replacement ends with of which a step is missing: as where the outcome is unknown, it is
+/// worth a look at the members.
+const IN_PART: u8 = 3;
 
 #[derive(Serialize)]
 struct Listed {
@@ -134,7 +214,7 @@ pub fn list(roll: &Roll, json: bool) -> String {
         incarnation: member.member.incarnation.to_string(),
         part: member.part.to_string(),
         datagram: member.datagram,
-        address: decode(&member.address).map(|address| address.to_string()),
+        address: place(&member.address).map(|address| address.to_string()),
     };
     let members: Vec<ListedMember> = roll.members.iter().map(member).collect();
     let Roll { version, is_committed: committed, .. } = *roll;

@@ -76,7 +76,13 @@ pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
         return Ok(());
     }
     if process.node.raft().is_removed() {
-        complain(format_args!("Node {} is no longer a member of the cluster", process.roster.id));
+        let end = format!("Node {} is no longer a member of the cluster", process.roster.id);
+        // Whoever has it under control sees that it ends, and tells of it.
+        if arguments.faults.controlled {
+            info!("{end}");
+        } else {
+            complain(end);
+        }
         return Ok(());
     }
     console.join().unwrap_or_else(|_| Err(io::Error::other("the console has panicked")))
@@ -101,7 +107,7 @@ struct Process {
     outbox: Sender<Outcome>,
     /// Whom it follows, if there is no console.
     control: Option<Control>,
-    /// Whom it has asked to be taken in, if it joins.
+    /// Whom it knows while it is to be taken in.
     asking: Option<Asking>,
     /// How a signal ends it; at once, without this.
     leaving: Option<Leaving>,
@@ -194,9 +200,7 @@ impl Process {
 
     /// A node that has become a member was refused only what it had already.
     fn heed_refusal(&self) -> io::Result<()> {
-        let Some(why) = self.asking.as_ref().and_then(|it| it.refusals.try_recv().ok()) else {
-            return Ok(());
-        };
+        let Some(why) = self.asking.as_ref().and_then(Asking::refusal) else { return Ok(()) };
         let raft = self.node.raft();
         if raft.configuration().find(raft.member()).is_some() {
             return Ok(());
@@ -231,6 +235,9 @@ impl Process {
         for _ in 0..MOST_AT_ONCE {
             let Some((length, from)) = self.event_loop.receive(&mut self.incoming) else { return };
             let datagram = self.incoming.get(..length).unwrap_or_default();
+            if let Some(asking) = &mut self.asking {
+                asking.hear(&self.node, datagram, from);
+            }
             if is_request(datagram) {
                 self.membership.on_request(&self.node, datagram);
             }
@@ -364,7 +371,7 @@ fn locate<'a>(
 ) -> Option<SocketAddr> {
     let met = || asking?.met.iter().find(|peer| peer.id == id).map(|peer| peer.address);
     let known = roster.address(id);
-    known.or_else(|| stated.into_iter().find_map(joining::decode)).or_else(met)
+    known.or_else(|| stated.into_iter().find_map(joining::place)).or_else(met)
 }
 
 /// The console's side of the channels to the loop.

@@ -50,10 +50,13 @@ impl Prompt {
             match Request::parse(&line) {
                 Ok(Request::Quit) => return Ok(()),
                 Ok(Request::Nothing) => {}
-                Ok(request) => match self.answer(request, line.trim()) {
-                    Ok(answer) => print(&answer)?,
-                    Err(why) => complain(why),
-                },
+                Ok(request) => {
+                    match self.answer(request, line.trim()) {
+                        Ok(answer) => print(&answer)?,
+                        Err(why) => complain(why),
+                    }
+                    source.know(&self.cluster.ids());
+                }
                 Err(why) => complain(format_args!("error: {why}; nothing happened")),
             }
         }

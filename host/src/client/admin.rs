@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use coracle::message::{Admin, AdminAnswer};
-use coracle::{Change, ChangeError, Index, Member, Members, NodeId, Outcome, TransferError};
+use coracle::{Change, ChangeError, Index, Member, Members, NodeId, Outcome, Part, TransferError};
 
 use super::{Failure, STATUS_LIMIT, Session, ended, not_started};
 
@@ -16,6 +16,30 @@ pub struct Roll {
     pub is_committed: bool,
     /// By ascending id.
     pub members: Vec<Member>,
+}
+
+impl Roll {
+    /// Whether the members are as this change makes them, for good.
+    fn is_after(&self, change: Change) -> bool {
+        let is_settled = !self.members.iter().any(|member| member.part.is_joint());
+        if !self.is_committed || !is_settled || self.members.is_empty() {
+            return false;
+        }
+        let parts = |id: NodeId| {
+            let lives = self.members.iter().filter(move |member| member.member.id == id);
+            lives.map(|member| member.part)
+        };
+        let (id, is_meant): (NodeId, fn(Part) -> bool) = match change {
+            Change::Add { member, .. } => {
+                return self.members.iter().any(|named| named.member == member);
+            }
+            Change::Remove(id) => return parts(id).next().is_none(),
+            // Until it has the log it is one that will be promoted.
+            Change::Promote(id) => (id, |part| matches!(part, Part::Voter | Part::Recruit)),
+            Change::Demote(id) => (id, |part| part == Part::Learner),
+        };
+        parts(id).next().is_some() && parts(id).all(is_meant)
+    }
 }
 
 /// An answer that says what was done.
@@ -32,15 +56,41 @@ enum Refused {
 }
 
 impl Session {
-    /// Changes the members, and says which version of the configuration that made.
+    /// Changes the members, and says which version of the configuration that made. Where the answer
+    /// leaves open whether it was done, the members tell: no session guards such a request.
     ///
     /// # Errors
     /// Unless it is known to be done.
     pub fn change_members(&mut self, change: Change) -> Result<Index, Failure> {
-        match self.admin(Admin::Change(change))? {
-            Done::Changed(version) => Ok(version),
-            Done::Transferring(_) | Done::Roll(_) => Err(beside_the_point()),
+        let deadline = Instant::now() + self.limits.write;
+        match self.admin(Admin::Change(change)) {
+            Ok(Done::Changed(version)) => Ok(version),
+            Ok(Done::Transferring(_) | Done::Roll(_)) => Err(beside_the_point()),
+            Err(Failure::Unknown(why)) => {
+                let version = self.await_change(change, deadline);
+                version.ok_or(Failure::Unknown(why))
+            }
+            Err(refused @ Failure::Refused(_)) => Err(refused),
         }
+    }
+
+    /// The version in which the members are as this change makes them, if they are before the
+    /// deadline.
+    fn await_change(&mut self, change: Change, deadline: Instant) -> Option<Index> {
+        let limits = self.limits;
+        let mut version = None;
+        while version.is_none() {
+            self.limits.write = deadline.saturating_duration_since(Instant::now());
+            if self.limits.write.is_zero() {
+                break;
+            }
+            match self.members() {
+                Ok(roll) if roll.is_after(change) => version = Some(roll.version),
+                Ok(_) | Err(_) => std::thread::sleep(STATUS_LIMIT / 10),
+            }
+        }
+        self.limits = limits;
+        version
     }
 
     /// Hands leadership over, to this node or to the one that has most of the log, and waits until
@@ -79,6 +129,18 @@ impl Session {
         match self.admin(Admin::Members).map_err(Failure::without_effect)? {
             Done::Roll(roll) => Ok(roll),
             Done::Changed(_) | Done::Transferring(_) => Err(beside_the_point()),
+        }
+    }
+
+    /// The members, as the node at this place among the servers knows them.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn members_at(&mut self, place: usize) -> Result<Roll, Failure> {
+        self.client.admin(Some(place), Admin::Members).map_err(not_started)?;
+        match self.finish(self.limits.status, settled)? {
+            Ok(Done::Roll(roll)) => Ok(roll),
+            Ok(Done::Changed(_) | Done::Transferring(_)) | Err(_) => Err(beside_the_point()),
         }
     }
 
@@ -203,7 +265,49 @@ fn transfer_error(error: TransferError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use coracle::{Address, Incarnation, MemberId};
+
     use super::*;
+
+    #[test]
+    fn the_members_tell_whether_a_change_was_made_for_good() {
+        let life =
+            |id, incarnation| MemberId { id: NodeId(id), incarnation: Incarnation(incarnation) };
+        let member = |id, part| Member { part, ..Member::voter(life(id, 1), 1200) };
+        let roll = |is_committed, parts: &[Part]| Roll {
+            version: Index(7),
+            is_committed,
+            members: (1..).zip(parts).map(|(id, part)| member(id, *part)).collect(),
+        };
+        let (datagram, address) = (1200, Address::EMPTY);
+        let add = |member| Change::Add { member, datagram, address, is_voter: true };
+        let now = roll(true, &[Part::Voter, Part::Recruit, Part::Learner]);
+        for done in [
+            add(life(1, 1)),
+            Change::Remove(NodeId(4)),
+            Change::Promote(NodeId(1)),
+            Change::Promote(NodeId(2)),
+            Change::Demote(NodeId(3)),
+        ] {
+            assert!(now.is_after(done), "{done:?}");
+            assert!(!roll(false, &[Part::Voter, Part::Recruit, Part::Learner]).is_after(done));
+            assert!(!roll(true, &[Part::Voter, Part::Incoming, Part::Learner]).is_after(done));
+        }
+        for other in [
+            add(life(1, 2)),
+            Change::Remove(NodeId(3)),
+            Change::Promote(NodeId(3)),
+            Change::Promote(NodeId(4)),
+            Change::Demote(NodeId(2)),
+            Change::Demote(NodeId(4)),
+        ] {
+            assert!(!now.is_after(other), "{other:?}");
+        }
+        assert!(
+            !roll(true, &[]).is_after(Change::Remove(NodeId(1))),
+            "who knows none knows nothing"
+        );
+    }
 
     #[test]
     fn a_refusal_says_that_nothing_happened_unless_it_was_sent_twice() {

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use coracle::{NodeId, RoleName};
 
-use super::lead::Lead;
+use super::lead::{Answer, Lead, Voters};
 use super::network::{list, shown};
 use super::nodes::OrderFailure;
 use super::{ASK_INTERVAL, Cluster};
+use crate::client::Roll;
 use crate::faults::{Delay, Order, Probability};
 
 /// What is to be done.
@@ -36,6 +37,8 @@ pub enum Action {
     Members,
     /// Hand leadership over, to this node or to one that the leader chooses.
     Transfer(Option<Who>),
+    /// Start one more node, and have it taken in.
+    Join,
     /// Take a member out.
     Remove(Who),
     /// Give a learner a vote.
@@ -80,6 +83,7 @@ impl Cluster {
             Action::Heal => self.heal(),
             Action::Members => self.show_members(),
             Action::Transfer(to) => self.transfer(to),
+            Action::Join => self.join(),
             Action::Remove(who) => self.remove(who),
             Action::Promote(who) => self.promote(who),
             Action::Demote(who) => self.demote(who),
@@ -121,7 +125,7 @@ impl Cluster {
         }
         let confirmed = self.nodes.order(place, &[Order::Pause]);
         // One that has not confirmed it may follow it at any time, and must not be beyond `resume`.
-        if matches!(confirmed, Ok(()) | Err(OrderFailure::Silent)) {
+        if matches!(confirmed, Ok(()) | Err(OrderFailure::Silent(_))) {
             self.paused.push(id);
         }
         confirmed.map_err(|why| unfollowed(id, &why))?;
@@ -171,18 +175,23 @@ impl Cluster {
     }
 
     /// Has all nodes that run take their part in the network as it is to be now.
-    fn inform_all(&mut self) -> Result<(), String> {
+    pub(super) fn inform_all(&mut self) -> Result<(), String> {
         let running = (0..self.nodes.members().len()).filter(|at| self.nodes.is_running(*at));
         let running: Vec<usize> = running.collect();
         self.inform(running)
     }
 
     fn inform(&mut self, places: impl IntoIterator<Item = usize>) -> Result<(), String> {
+        let members = self.nodes.members().to_vec();
         let all = self.ids();
         let mut failures = Vec::new();
         for place in places {
-            let id = self.nodes.members()[place].id;
-            let orders = self.network.orders(id, &all);
+            let id = members[place].id;
+            // Those that came later are news to it.
+            let others = members.iter().filter(|other| other.id != id);
+            let mut orders: Vec<Order> =
+                others.map(|other| Order::Meet(other.id, other.address)).collect();
+            orders.extend(self.network.orders(id, &all));
             if let Err(why) = self.nodes.order(place, &orders) {
                 failures.push(format!("node {id} {why}"));
             }
@@ -216,11 +225,11 @@ impl Cluster {
     }
 
     /// Who leads, as soon as somebody does, but not later than after a few seconds.
-    fn lead(&mut self) -> String {
+    pub(super) fn lead(&mut self) -> String {
         self.wait_for_lead().to_string()
     }
 
-    fn wait_for_lead(&mut self) -> Lead {
+    pub(super) fn wait_for_lead(&mut self) -> Lead {
         let deadline = Instant::now() + LEAD_LIMIT;
         loop {
             let members = self.nodes.members().to_vec();
@@ -230,12 +239,34 @@ impl Cluster {
                     answers.push((member.id, self.observer.status(place).ok()));
                 }
             }
-            let lead = Lead::of(&answers, members.len(), &self.network);
+            let voters = self.voters(&answers);
+            let lead = Lead::of(&answers, &voters, &self.network);
             if lead != Lead::Nobody || Instant::now() >= deadline {
                 return lead;
             }
             thread::sleep(ASK_INTERVAL);
         }
+    }
+
+    /// Those of the latest configuration that any of these nodes knows.
+    fn voters(&mut self, answers: &[Answer]) -> Voters {
+        let mut latest: Option<Roll> = None;
+        for (place, member) in self.nodes.members().iter().enumerate() {
+            let knows = |(id, status): &Answer| {
+                *id == member.id && status.is_some_and(|it| it.role != RoleName::Blank)
+            };
+            if answers.iter().any(knows)
+                && let Ok(roll) = self.observer.members_at(place)
+                && !roll.members.is_empty()
+                && latest.as_ref().is_none_or(|latest| latest.version < roll.version)
+            {
+                latest = Some(roll);
+            }
+        }
+        latest.map_or_else(
+            || Voters::before_formation(&self.ids()),
+            |latest| Voters::of(&latest.members),
+        )
     }
 
     /// Waits until a node is no longer blank, but not longer than a few seconds.
@@ -258,14 +289,14 @@ impl Cluster {
 
 fn unfollowed(id: NodeId, why: &OrderFailure) -> String {
     match why {
-        OrderFailure::Silent => format!("failed: node {id} {why}"),
+        OrderFailure::Silent(_) => format!("failed: node {id} {why}"),
         OrderFailure::Ended | OrderFailure::NotFollowed(_) => {
             refused(format_args!("node {id} {why}"))
         }
     }
 }
 
-fn refused(why: impl std::fmt::Display) -> String {
+pub(super) fn refused(why: impl std::fmt::Display) -> String {
     format!("refused: {why}; nothing happened")
 }
 

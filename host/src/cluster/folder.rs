@@ -42,33 +42,50 @@ impl Folder {
 
     /// A node's own, as a command line names it.
     pub fn of(&self, id: NodeId) -> Option<String> {
+        self.path(id).map(|path| path.display().to_string())
+    }
+
+    /// Removes a node's own with all that is in it. One that is not there needs no removal.
+    ///
+    /// # Errors
+    /// When some of it may be left.
+    pub fn remove(&self, id: NodeId) -> io::Result<()> {
+        let Some(path) = self.path(id) else { return Ok(()) };
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let why = format!("{} is not removed: {error}", path.display());
+                Err(Error::new(error.kind(), why))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn path(&self, id: NodeId) -> Option<PathBuf> {
         let all = match self {
             Self::None => return None,
             Self::Temporary(made) => made.path(),
             Self::Given(given) => given,
         };
-        Some(all.join(format!("{PREFIX}{id}")).display().to_string())
+        Some(all.join(format!("{PREFIX}{id}")))
     }
 }
 
-/// How many nodes the cluster has: those of the folder, if there are any.
+/// Which nodes the cluster has: those of the folder, if there are any.
 ///
 /// # Errors
 /// When the folder cannot be read, or holds a cluster of another size. Nothing has changed.
-pub fn count(arguments: &ClusterArguments) -> io::Result<usize> {
+pub fn ids(arguments: &ClusterArguments) -> io::Result<Vec<NodeId>> {
     let asked = arguments.nodes.map(usize::from);
-    let held = match &arguments.data_dir {
-        Some(folder) => held(folder)?,
-        None => Vec::new(),
+    let (folder, held) = match &arguments.data_dir {
+        Some(folder) => (folder.display().to_string(), held(folder)?),
+        None => (String::new(), Vec::new()),
     };
-    if held.is_empty() {
-        return Ok(asked.unwrap_or(USUAL_NODES));
-    }
-    let folder =
-        arguments.data_dir.as_ref().map_or_else(String::new, |it| it.display().to_string());
     let count = held.len();
-    if !(1..).zip(&held).all(|(id, held)| *held == id) || count > MAX_NODES {
-        let why = format!("no node runs: {folder} does not hold nodes 1 to {count}, but {held:?}");
+    if count == 0 {
+        return Ok((1..).map(NodeId).take(asked.unwrap_or(USUAL_NODES)).collect());
+    }
+    if count > MAX_NODES {
+        let why = format!("no node runs: {folder} holds {count} nodes, more than {MAX_NODES}");
         return Err(Error::other(why));
     }
     if let Some(asked) = asked.filter(|asked| *asked != count) {
@@ -76,11 +93,11 @@ pub fn count(arguments: &ClusterArguments) -> io::Result<usize> {
             format!("no node runs: {folder} holds a cluster of {count} nodes, not of {asked}");
         return Err(Error::other(why));
     }
-    Ok(count)
+    Ok(held)
 }
 
 /// The ids of the nodes that a folder holds, in order.
-fn held(folder: &Path) -> io::Result<Vec<u32>> {
+fn held(folder: &Path) -> io::Result<Vec<NodeId>> {
     let fail = |error: Error| {
         let why = format!("no node runs: {} cannot be read: {error}", folder.display());
         Error::new(error.kind(), why)
@@ -94,7 +111,9 @@ fn held(folder: &Path) -> io::Result<Vec<u32>> {
     for entry in entries {
         let name = entry.map_err(fail)?.file_name();
         let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        ids.extend(id.and_then(|id| id.parse::<u32>().ok()));
+        // In the one form in which they are written: no node is held twice.
+        let written = |id: &NodeId| name.to_str() == Some(format!("{PREFIX}{id}").as_str());
+        ids.extend(id.and_then(|id| id.parse().ok()).map(NodeId).filter(written));
     }
     ids.sort_unstable();
     Ok(ids)

@@ -60,6 +60,22 @@ impl Network {
         *self = Self::default();
     }
 
+    /// One more node: it is in the part of this one.
+    pub fn admit(&mut self, new: NodeId, beside: NodeId) {
+        if let Some(group) = self.groups.iter_mut().find(|group| group.contains(&beside)) {
+            group.push(new);
+        }
+    }
+
+    /// There is no such node any more; where one part is left, nothing is cut.
+    pub fn forget(&mut self, gone: NodeId) {
+        self.groups.iter_mut().for_each(|group| group.retain(|id| *id != gone));
+        self.groups.retain(|group| !group.is_empty());
+        if self.groups.len() < 2 {
+            self.groups.clear();
+        }
+    }
+
     /// The parts that are cut off from each other; none when nothing is cut.
     pub fn groups(&self) -> &[Vec<NodeId>] {
         &self.groups
@@ -178,6 +194,21 @@ mod tests {
         );
         network.heal();
         assert_eq!(to_line(&network.orders(NodeId(3), &all)), "heal");
+    }
+
+    #[test]
+    fn nodes_come_and_go_in_a_network_that_is_cut() {
+        let all = ids([1, 2, 3]);
+        let mut network = Network::default();
+        network.admit(NodeId(4), NodeId(1));
+        assert!(network.is_joined(NodeId(4), NodeId(2)));
+        network.partition(vec![ids([3])], &all).unwrap();
+        network.admit(NodeId(4), NodeId(2));
+        assert_eq!(shown(network.groups()), "3 | 1,2,4");
+        network.forget(NodeId(1));
+        assert_eq!(shown(network.groups()), "3 | 2,4");
+        network.forget(NodeId(3));
+        assert!(network.groups().is_empty() && network.is_joined(NodeId(2), NodeId(4)));
     }
 
     #[test]

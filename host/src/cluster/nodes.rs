@@ -27,6 +27,8 @@ pub struct Member {
 /// with the pipe to its standard input.
 pub struct Nodes {
     members: Vec<Member>,
+    /// Those that no cluster has taken in yet.
+    waiting: Vec<NodeId>,
     /// Of each member that has a process that was not ended here.
     links: Vec<Option<Link>>,
     children: Children,
@@ -46,6 +48,8 @@ struct Running {
 struct Link {
     input: ChildStdin,
     said: Receiver<String>,
+    /// Whether it is known to be at work: before that, it may have to read what it has stored.
+    is_at_work: bool,
 }
 
 /// Why a node does not start. It does not run.
@@ -63,7 +67,7 @@ pub enum OrderFailure {
     /// The node does not run.
     Ended,
     /// It has not answered in time, and may still follow it.
-    Silent,
+    Silent(Duration),
     /// It does not follow it, for this reason.
     NotFollowed(String),
 }
@@ -72,12 +76,43 @@ impl Nodes {
     /// No process yet for these members.
     pub fn new(members: Vec<Member>, children: Children) -> Self {
         let links = members.iter().map(|_| None).collect();
-        Self { members, links, children }
+        Self { members, waiting: Vec::new(), links, children }
     }
 
     /// Who there is to be.
     pub fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// Whether they keep what they must not forget.
+    pub fn are_durable(&self) -> bool {
+        !matches!(self.children.lock().folder, Folder::None)
+    }
+
+    /// One more, without a process yet: it is to wait until it is added. Gives its place.
+    pub fn add(&mut self, member: Member) -> usize {
+        self.members.push(member);
+        self.waiting.push(member.id);
+        self.links.push(None);
+        self.members.len() - 1
+    }
+
+    /// This one has been added.
+    pub fn is_in(&mut self, id: NodeId) {
+        self.waiting.retain(|waiting| *waiting != id);
+    }
+
+    /// There is no such node any more: ends it, if it runs, and removes what it has stored. Those
+    /// behind it move up.
+    ///
+    /// # Errors
+    /// When some of what it stored is left.
+    pub fn forget(&mut self, place: usize) -> io::Result<()> {
+        self.kill(place);
+        self.links.remove(place);
+        let id = self.members.remove(place).id;
+        self.is_in(id);
+        self.children.lock().folder.remove(id)
     }
 
     /// Starts all of them.
@@ -95,7 +130,11 @@ impl Nodes {
     /// When it does not start.
     pub fn start(&mut self, place: usize) -> Result<(), StartError> {
         self.spawn(place)?;
-        self.await_listening(place)
+        self.await_listening(place)?;
+        if let Some(link) = &mut self.links[place] {
+            link.is_at_work = false;
+        }
+        Ok(())
     }
 
     fn spawn(&mut self, place: usize) -> Result<(), StartError> {
@@ -111,7 +150,7 @@ impl Nodes {
         let (Some(input), Some(output)) = (input, output) else {
             return Err(StartError::Other("it has no input or output".to_owned()));
         };
-        self.links[place] = Some(Link { input, said: listen(output) });
+        self.links[place] = Some(Link { input, said: listen(output), is_at_work: true });
         Ok(())
     }
 
@@ -121,7 +160,9 @@ impl Nodes {
         let others = others.map(|other| ("--peer", format!("{}={}", other.id, other.address)));
         let folder = self.children.lock().folder.of(id).map(|folder| ("--data-dir", folder));
         let all = own.into_iter().chain(others).chain(folder);
-        all.flat_map(|(name, value)| [name.to_owned(), value]).collect()
+        let all = all.flat_map(|(name, value)| [name.to_owned(), value]);
+        let waits = self.waiting.contains(&id).then(|| "--wait-to-be-added".to_owned());
+        all.chain(waits).collect()
     }
 
     fn await_listening(&mut self, place: usize) -> Result<(), StartError> {
@@ -177,13 +218,15 @@ impl Nodes {
         let link = self.links[place].as_mut().ok_or(OrderFailure::Ended)?;
         let line = to_line(orders);
         writeln!(link.input, "{line}").map_err(|_| OrderFailure::Ended)?;
-        let deadline = Instant::now() + ORDER_LIMIT;
+        let limit = if link.is_at_work { ORDER_LIMIT } else { START_LIMIT };
+        let deadline = Instant::now() + limit;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let answer = link.said.recv_timeout(left).map_err(|error| match error {
-                RecvTimeoutError::Timeout => OrderFailure::Silent,
+                RecvTimeoutError::Timeout => OrderFailure::Silent(limit),
                 RecvTimeoutError::Disconnected => OrderFailure::Ended,
             })?;
+            link.is_at_work = true;
             match Said::parse(&answer) {
                 Some(Said::Followed(followed)) if followed == line => return Ok(()),
                 Some(Said::NotFollowed(why)) => {
@@ -258,8 +301,8 @@ impl fmt::Display for OrderFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ended => f.write_str("has ended"),
-            Self::Silent => {
-                let limit = ORDER_LIMIT.as_secs();
+            Self::Silent(limit) => {
+                let limit = limit.as_secs();
                 write!(f, "has not confirmed it within {limit} s and may still follow it")
             }
             Self::NotFollowed(why) => write!(f, "does not follow it ({why})"),

@@ -81,7 +81,7 @@ impl Control {
             match order {
                 Order::Pause => self.is_paused = true,
                 Order::Resume => self.is_paused = false,
-                Order::Heal | Order::Set { .. } => {}
+                Order::Heal | Order::Meet(..) | Order::Set { .. } => {}
             }
         }
         Ok(())

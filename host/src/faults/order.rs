@@ -10,6 +10,7 @@
 //! loss P TARGETS [in|out]            each is lost with probability P
 //! duplicate P TARGETS [in|out]       each comes twice with probability P
 //! delay SPAN[..SPAN] TARGETS [in|out]  each comes that much later, drawn anew for each
+//! meet ID=HOST:PORT                  this is a peer too, and is there from now on
 //! pause                              the node does nothing at all, but for orders
 //! resume                             it goes on
 //! ```
@@ -19,6 +20,7 @@
 //! a fault.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use coracle::NodeId;
@@ -34,6 +36,8 @@ pub enum Order {
     Pause,
     /// Go on.
     Resume,
+    /// Count this node among the peers, at this address.
+    Meet(NodeId, SocketAddr),
     /// Make or end a fault.
     Set {
         /// Which one.
@@ -105,6 +109,8 @@ pub enum OrderError {
     NotASpan,
     /// This is no list of ids.
     NotATarget,
+    /// This is no id with an address.
+    NotAPeer,
     /// There is no such peer.
     NoPeer(NodeId),
 }
@@ -137,6 +143,7 @@ impl FromStr for Order {
             ["heal"] if way.is_none() => return Ok(Self::Heal),
             ["pause"] if way.is_none() => return Ok(Self::Pause),
             ["resume"] if way.is_none() => return Ok(Self::Resume),
+            ["meet", peer] if way.is_none() => return parse_peer(peer),
             ["cut", targets] => (Fault::Cut, targets),
             ["join", targets] => (Fault::Join, targets),
             ["loss", probability, targets] => (Fault::Loss(probability.parse()?), targets),
@@ -156,6 +163,7 @@ impl fmt::Display for Order {
             Self::Heal => return f.write_str("heal"),
             Self::Pause => return f.write_str("pause"),
             Self::Resume => return f.write_str("resume"),
+            Self::Meet(id, address) => return write!(f, "meet {id}={address}"),
             Self::Set { fault, targets, way } => (fault, targets, way),
         };
         match fault {
@@ -184,6 +192,12 @@ impl FromStr for Targets {
         }
         .ok_or(OrderError::NotATarget)
     }
+}
+
+fn parse_peer(text: &str) -> Result<Order, OrderError> {
+    let (id, address) = text.split_once('=').ok_or(OrderError::NotAPeer)?;
+    let (id, address) = (parse_id(id), address.parse().ok());
+    id.zip(address).map(|(id, address)| Order::Meet(id, address)).ok_or(OrderError::NotAPeer)
 }
 
 fn parse_id(text: &str) -> Option<NodeId> {
@@ -297,6 +311,7 @@ impl fmt::Display for OrderError {
                 "a delay is a span as 20ms, 500us or 1s, or two, as 5ms..20ms, of an hour at most",
             ),
             Self::NotATarget => f.write_str("the targets are peers, clients or ids, as 2,3"),
+            Self::NotAPeer => f.write_str("a peer has the form ID=IP:PORT"),
             Self::NoPeer(id) => write!(f, "node {id} is no peer"),
         }
     }
@@ -327,6 +342,7 @@ mod tests {
             "delay 5ms..20ms clients in",
             "delay 500us 2",
             "heal; cut 3; loss 0.05 peers out",
+            "meet 4=127.0.0.1:7; meet 5=[::1]:8; cut 4",
         ] {
             assert_eq!(to_line(&parse_line(line).unwrap()), line);
         }
@@ -350,6 +366,11 @@ mod tests {
             ("heal 2", OrderError::Unknown),
             ("frob 2", OrderError::Unknown),
             ("cut", OrderError::Unknown),
+            ("meet", OrderError::Unknown),
+            ("meet 4=127.0.0.1:7 in", OrderError::Unknown),
+            ("meet 4", OrderError::NotAPeer),
+            ("meet x=127.0.0.1:7", OrderError::NotAPeer),
+            ("meet 4=127.0.0.1", OrderError::NotAPeer),
             ("cut 2 3", OrderError::Unknown),
             ("cut 2 sideways", OrderError::Unknown),
             ("cut in", OrderError::Unknown),

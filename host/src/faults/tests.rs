@@ -122,3 +122,20 @@ fn orders_with_an_unknown_peer_are_followed_not_even_in_part() {
     assert_eq!(faults.apply(&orders), Err(OrderError::NoPeer(NodeId(4))));
     assert_eq!(passing(&mut faults, Way::Out, 2), 1000);
 }
+
+#[test]
+fn a_peer_that_is_met_later_is_one_and_whoever_was_at_its_address_is_none() {
+    let mut met = faults("cut peers; meet 4=127.0.0.1:9; cut 4 out");
+    assert_eq!(passing(&mut met, Way::Out, 9), 0);
+    assert_eq!(passing(&mut met, Way::In, 9), 1000);
+    // It has moved, and then another one has its address.
+    met.apply(&parse_line("meet 4=127.0.0.1:8").unwrap()).unwrap();
+    assert_eq!((passing(&mut met, Way::Out, 9), passing(&mut met, Way::Out, 8)), (1000, 0));
+    let late = met.apply(&parse_line("cut 5; meet 5=127.0.0.1:8").unwrap());
+    assert_eq!(late, Err(OrderError::NoPeer(NodeId(5))));
+    met.apply(&parse_line("heal; meet 5=127.0.0.1:8; cut 5").unwrap()).unwrap();
+    assert_eq!(passing(&mut met, Way::Out, 8), 0);
+    let unknown = met.apply(&parse_line("heal; cut 4").unwrap());
+    assert_eq!(unknown, Err(OrderError::NoPeer(NodeId(4))));
+    assert_eq!(passing(&mut met, Way::Out, 8), 0, "nothing was followed");
+}

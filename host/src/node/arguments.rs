@@ -214,6 +214,7 @@ mod tests {
             ("-m 8001 -o 8002 --priority 101", ErrorKind::ValueValidation),
             ("--id 1 --listen a:1 --learner", ErrorKind::MissingRequiredArgument),
             ("--id 1 --listen a:1 --join b:2 --peer 2=b:2", ErrorKind::ArgumentConflict),
+            ("--id 1 --listen a:1 --join b:2 --wait-to-be-added", ErrorKind::ArgumentConflict),
             ("--listen a:1", ErrorKind::MissingRequiredArgument),
             ("--id 1 --listen a:1 --peer b:2", ErrorKind::ValueValidation),
             ("--id 1 --listen a:1 --peer x=b:2", ErrorKind::ValueValidation),

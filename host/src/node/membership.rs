@@ -65,7 +65,7 @@ impl Membership {
             let before = before.map(|it| it.part);
             self.is_behind |= own && before.is_none();
             if let Some(what) = news(before, member.part) {
-                let place = joining::decode(&member.address);
+                let place = joining::place(&member.address);
                 let place = place.map_or_else(String::new, |it| format!(" at {it}"));
                 tell(id, member.member.id, &format!("{what}{place}"), version);
             }

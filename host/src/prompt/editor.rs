@@ -40,6 +40,15 @@ impl Source {
         Ok(Self::Terminal(Box::new(editor)))
     }
 
+    /// From now on there are these nodes.
+    pub fn know(&mut self, nodes: &[NodeId]) {
+        if let Self::Terminal(editor) = self
+            && let Some(assistant) = editor.helper_mut()
+        {
+            assistant.ids = Assistant::new(nodes).ids;
+        }
+    }
+
     /// The next line.
     ///
     /// # Errors

@@ -99,6 +99,7 @@ impl Request {
             "members" => alone(Self::Act(Action::Members), "members"),
             "transfer" if rest.is_empty() => Ok(Self::Act(Action::Transfer(None))),
             "transfer" => Ok(Self::Act(Action::Transfer(Some(who(rest, "transfer [ID]")?)))),
+            "join" => alone(Self::Act(Action::Join), "join"),
             "remove" => Ok(Self::Act(Action::Remove(who(rest, "remove ID")?))),
             "promote" => Ok(Self::Act(Action::Promote(who(rest, "promote ID")?))),
             "demote" => Ok(Self::Act(Action::Demote(who(rest, "demote ID")?))),
@@ -187,7 +188,7 @@ impl fmt::Display for RequestError {
 }
 
 /// Every command that there is.
-pub const FORMS: [Form; 26] = [
+pub const FORMS: [Form; 27] = [
     form("add", "N", "add to the integer"),
     form("sub", "N", "subtract from it"),
     form("mul", "N", "multiply it"),
@@ -213,7 +214,8 @@ pub const FORMS: [Form; 26] = [
     form("heal", "", "end what is wrong with the network"),
     form("members", "", "show the members, and the version of the configuration"),
     form("transfer", "[ID]", "hand leadership over, to this node or to one the leader chooses"),
-    form("remove", "ID", "take a member out"),
+    form("join", "", "start one more node, which the members take in"),
+    form("remove", "ID", "take a member out, whose node ends"),
     form("promote", "ID", "give a learner a vote"),
     form("demote", "ID", "take a voter its vote"),
     form("help", "[COMMAND]", "show this"),
@@ -330,6 +332,7 @@ mod tests {
             "retry it",
             "heal all",
             "members all",
+            "join 4",
             "transfer 1 2",
             "remove",
             "loss",

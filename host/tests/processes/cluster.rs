@@ -4,6 +4,7 @@ mod ends;
 mod faults;
 mod folders;
 mod guide;
+mod members;
 mod start;
 mod terminal;
 
@@ -243,6 +244,7 @@ fn help_names_every_command_and_explains_one() {
         "retry",
         "members",
         "transfer [ID]",
+        "join",
         "remove ID",
         "promote ID",
         "demote ID",
@@ -266,7 +268,7 @@ fn two_of_three_serve_and_one_of_three_says_that_it_cannot() {
     let rows = table(&mut cluster, 3);
     assert!(rows[place(subject(&killed))].ends_with("  down"), "{rows:?}");
     let line = answer(&mut cluster, "kill leader", "killed node ");
-    let none = "; no node can lead: of 3 members, 2 must reach each other, and 1 can";
+    let none = "; no node can lead: of 3 voters, 2 must reach each other, and 1 can";
     assert!(line.ends_with(none), "{line}");
     let start = Instant::now();
     cluster.send("get");
@@ -277,7 +279,7 @@ fn two_of_three_serve_and_one_of_three_says_that_it_cannot() {
     let write = start.elapsed().saturating_sub(read);
     assert!(read.as_secs_f32() < 4.0 && write.as_secs_f32() < 6.0, "{read:?} {write:?}");
     cluster.send("kill leader");
-    cluster.expect_error("refused: no node can lead: of 3 members, 2 must reach each other");
+    cluster.expect_error("refused: no node can lead: of 3 voters, 2 must reach each other");
     cluster.send("quit");
     assert!(cluster.status().success());
 }

@@ -12,6 +12,7 @@ mod is_leader;
 mod leaving;
 mod logs;
 mod members;
+mod moves;
 mod node;
 mod process;
 mod relay;

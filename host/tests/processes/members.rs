@@ -1,8 +1,10 @@
 //! `coracle member` and `coracle transfer` against real nodes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -193,16 +195,27 @@ fn of_two_voters_the_one_of_higher_priority_succeeds_a_leader_that_is_killed() {
     assert!(leads(2, ports[1]), "node {:?} leads", leader(ports[1]));
 }
 
-/// Adds 1 again and again while this is done, and says how often: each time is answered.
-fn under_load(trio: &Trio, act: impl FnOnce()) -> u32 {
-    let servers = trio.servers();
+/// What became of commands that ran beside something else.
+pub struct Load {
+    /// How many there were; each was done.
+    pub done: u32,
+    /// How long one of them took at most, with the start of its process.
+    pub longest: Duration,
+}
+
+/// Adds 1 again and again while this is done: each time is answered.
+pub fn under_load(servers: &str, act: impl FnOnce()) -> Load {
     let (done, is_over) = (AtomicU32::new(0), AtomicBool::new(false));
+    let longest = Mutex::new(Duration::ZERO);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    let ended = run(&["client", "--servers", &servers, "add", "1"]);
+                    let start = Instant::now();
+                    let ended = run(&["client", "--servers", servers, "add", "1"]);
                     assert_eq!(ended.code, Some(0), "{ended:?}");
+                    let mut longest = longest.lock().unwrap();
+                    *longest = (*longest).max(start.elapsed());
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -215,20 +228,20 @@ fn under_load(trio: &Trio, act: impl FnOnce()) -> u32 {
         is_over.store(true, Ordering::Relaxed);
         result.unwrap_or_else(|why| resume_unwind(why));
     });
-    done.into_inner()
+    Load { done: done.into_inner(), longest: longest.into_inner().unwrap() }
 }
 
 #[test]
 fn a_transfer_under_load_loses_no_command_and_doubles_none() {
     let trio = Trio::start(&["--heartbeat", "100ms", "--election", "1s..2s"]);
-    let done = under_load(&trio, || {
+    let load = under_load(&trio.servers(), || {
         for _ in 0..5 {
             let next = trio.ports[(trio.leader() + 1) % 3];
             let ended = ask(&trio, &["transfer", "--to", &next.to_string()]);
             assert_eq!(ended.output, format!("node {next} leads\n"), "{ended:?}");
         }
     });
-    assert_eq!(trio.done(&["get"]), done.to_string());
+    assert_eq!(trio.done(&["get"]), load.done.to_string());
 }
 
 #[test]
@@ -244,10 +257,10 @@ fn a_learner_comes_by_a_snapshot_and_goes_while_commands_run() {
     let mut learner = Process::start(&[&["node", "--id", "4"], &joining[..]].concat());
     learner.expect_error("Node 4 goes on from a snapshot up to index ");
     learner.expect_error("Node 4 has caught up: it has everything up to index ");
-    let done = under_load(&trio, || {
+    let load = under_load(&trio.servers(), || {
         let ended = ask(&trio, &["member", "remove", "4"]);
         assert!(ended.output.starts_with("removed: node 4 (version "), "{ended:?}");
         assert_eq!(learner.status().code(), Some(0));
     });
-    assert_eq!(trio.done(&["get"]), (80 + done).to_string());
+    assert_eq!(trio.done(&["get"]), (80 + load.done).to_string());
 }

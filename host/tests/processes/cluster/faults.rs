@@ -61,7 +61,7 @@ fn a_partition_replaces_the_one_before_and_holds_for_a_node_that_is_started_agai
     answer(
         &mut cluster,
         "partition 1,2 | 3",
-        "cut: 1,2 | 3 | 4,5; no node can lead: of 5 members, 3",
+        "cut: 1,2 | 3 | 4,5; no node can lead: of 5 voters, 3",
     );
     answer(&mut cluster, "partition 5", "cut: 5 | 1,2,3,4; node ");
     let waits = "restarted node 5: it has nothing stored, and is not taken in yet; node ";
