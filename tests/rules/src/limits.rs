@@ -225,6 +225,11 @@ pub fn options_that_cannot_work_are_refused() {
     assert!(with(&|options| options.timing = timing(10, 30, 30, 10)).is_none());
     assert!(with(&|options| options.datagram = coracle::MIN_DATAGRAM - 1).is_some());
     assert!(with(&|options| options.datagram = u16::MAX).is_none());
+    // With none of them nobody would ever catch up.
+    assert_eq!(with(&|options| options.snapshot_chunks = 0), Some(SetupError::SnapshotChunks));
+    assert_eq!(with(&|options| options.snapshot_chunks = 1), None);
+    assert_eq!(with(&|options| options.window_bytes = 0), Some(SetupError::Window));
+    assert_eq!(with(&|options| options.window_bytes = 1), None);
 }
 
 /// A log that is too small, or whose slots are no power of two, is refused.
