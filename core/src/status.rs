@@ -213,7 +213,8 @@ counters! {
     snapshots_installed,
     /// Snapshots of a leader that did not have the sum of their name.
     snapshots_damaged,
-    /// Snapshots of a leader that our medium has no room for.
+    /// Chunks of a leader's snapshot refused: the medium has no room for it, or it names more members
+    /// than we have room for.
     snapshots_too_large,
     /// Changes of the members begun.
     changes,

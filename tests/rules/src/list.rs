@@ -401,6 +401,7 @@ macro_rules! for_each_rule {
                 a_leader_takes_no_chunk,
                 a_snapshot_of_a_term_that_is_over_is_not_installed,
                 a_snapshot_without_room_is_refused_counted_and_taken_later,
+                a_snapshot_with_too_many_members_is_refused_and_not_gathered_again,
                 a_snapshot_larger_than_the_log_is_taken,
                 a_chunk_too_far_ahead_is_not_kept,
                 a_snapshot_may_come_in_chunks_of_any_size,
