@@ -78,7 +78,7 @@ impl fmt::Display for Lead {
 
 #[cfg(test)]
 mod tests {
-    use coracle::{Counters, EntryId, Epoch, Incarnation, Index, MemberId};
+    use coracle::{Counters, EntryId, Epoch, Incarnation, Index, Limits, MemberId};
 
     use super::*;
 
@@ -98,6 +98,7 @@ mod tests {
             durable: Index(0),
             log_bytes: 0,
             log_capacity: 0,
+            limits: Limits::default(),
             members: 3,
             expected: 3,
             answered: 0,

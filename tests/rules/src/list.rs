@@ -218,6 +218,7 @@ macro_rules! for_each_rule {
                 a_new_leader_takes_no_command_before_its_first_entry_is_committed,
                 a_set_up_that_cannot_work_is_refused,
                 options_that_cannot_work_are_refused,
+                a_status_says_what_is_taken_of_every_limit,
                 memory_that_cannot_work_is_refused,
                 a_stored_state_that_no_node_wrote_is_refused,
                 a_stored_log_that_is_damaged_is_refused,
