@@ -286,7 +286,7 @@ pub enum ChunkOutcome {
         /// Which chunks from there on it has got, the first one in the lowest bit, which is zero.
         taken: u64,
     },
-    /// It has no room for this snapshot, and keeps nothing of it.
+    /// It has no room for this snapshot, or for its members, and keeps nothing of it.
     TooLarge,
 }
 

@@ -21,7 +21,7 @@ use crate::raft::{
     Received, Violation,
 };
 use crate::seal::Seal;
-use crate::status::{RoleName, Status};
+use crate::status::{Gauge, RoleName, Status};
 use crate::storage::{Persisted, Storage};
 use crate::types::{EntryId, NodeId, Ticks};
 use pending::PendingTable;
@@ -337,7 +337,10 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     /// How the node is.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.raft.status()
+        let mut status = self.raft.status();
+        status.limits.sessions = Gauge::new(self.sessions.len(), SESSIONS);
+        status.limits.pending = Gauge::new(self.pending.len(), PENDING);
+        status
     }
 
     /// The protocol's part of the node.

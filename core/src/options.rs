@@ -55,9 +55,10 @@ pub struct Options {
     pub timing: Timing,
     /// The largest datagram that this node takes and sends, in bytes.
     pub datagram: u16,
-    /// How many bytes of entries may be on their way to one follower.
+    /// How many bytes of entries may be on their way to one follower; not zero.
     pub window_bytes: usize,
-    /// How many chunks of snapshots may leave between two heartbeats, to all followers together.
+    /// How many chunks of snapshots may leave between two heartbeats, to all followers together; not
+    /// zero.
     pub snapshot_chunks: u16,
     /// Whether reads are answered under a lease.
     pub lease: Option<Lease>,
@@ -108,6 +109,12 @@ impl Options {
         if self.lease.is_some_and(|lease| lease.span(election_min) <= heartbeat) {
             return Err(SetupError::Lease);
         }
+        if self.window_bytes == 0 {
+            return Err(SetupError::Window);
+        }
+        if self.snapshot_chunks == 0 {
+            return Err(SetupError::SnapshotChunks);
+        }
         // The members travel in one entry; each takes 16 bytes and its address, and the rest 128.
         let members = u16::try_from(others.len()).unwrap_or(u16::MAX).saturating_add(1);
         let each = u16::try_from(self.address.as_bytes().len()).unwrap_or(u16::MAX) + 16;
@@ -145,6 +152,10 @@ pub enum SetupError {
     /// What the clocks' drift leaves of the shortest election timeout is not above the heartbeat, by
     /// which a lease is renewed.
     Lease,
+    /// No bytes may be on their way to a follower, so that none would get an entry.
+    Window,
+    /// No chunks may leave between two heartbeats, so that nobody would get a snapshot.
+    SnapshotChunks,
     /// Datagrams are too small.
     Datagram {
         /// The least that works, in bytes.
@@ -174,6 +185,12 @@ impl core::fmt::Display for SetupError {
             ),
             Self::Lease => f.write_str(
                 "the drift of the clocks leaves less than a heartbeat of the election timeout for a lease",
+            ),
+            Self::Window => f.write_str(
+                "with no bytes on their way to a follower, the window, none would get an entry",
+            ),
+            Self::SnapshotChunks => f.write_str(
+                "with no chunks of snapshots between two heartbeats nobody would get a snapshot",
             ),
             Self::Datagram { least } => write!(f, "datagrams must have at least {least} bytes"),
             Self::Log(error) => write!(f, "the log's memory is of no use: {error:?}"),

@@ -62,6 +62,8 @@ pub struct Status {
     pub log_bytes: u32,
     /// How many there are.
     pub log_capacity: u32,
+    /// What else is of fixed capacity.
+    pub limits: Limits,
     /// How many members its configuration names; zero while it knows none.
     pub members: u8,
     /// How many it was started with, itself included.
@@ -78,6 +80,43 @@ impl Status {
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         derived(bytes)
+    }
+}
+
+/// How full a node is, beside the bytes of its log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Limits {
+    /// The entries of the log, and its slots.
+    pub log_entries: Gauge,
+    /// How many bytes of the log are not known to be committed; the log bounds them.
+    pub uncommitted_bytes: u32,
+    /// How many bytes of entries may be on their way to one follower, to be compared with
+    /// [`ProgressStatus::in_flight_bytes`].
+    pub window_bytes: u32,
+    /// The members that the configuration names.
+    pub members: Gauge,
+    /// The sessions of clients that are open; zeros where only the protocol was asked.
+    pub sessions: Gauge,
+    /// The requests of clients, reads and answers that are not sent among them; zeros where only the
+    /// protocol was asked.
+    pub pending: Gauge,
+}
+
+/// How much of something is taken, and how much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Gauge {
+    /// So much is taken.
+    pub used: u32,
+    /// There is so much in all.
+    pub bound: u32,
+}
+
+impl Gauge {
+    pub(crate) fn new(used: usize, bound: usize) -> Self {
+        let word = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Self { used: word(used), bound: word(bound) }
     }
 }
 
@@ -134,6 +173,10 @@ pub struct ProgressStatus {
     pub matched: Index,
     /// The next entry to send.
     pub next: Index,
+    /// How many entries were sent and are not acknowledged.
+    pub in_flight: u32,
+    /// How many bytes they have; at most one datagram above [`Limits::window_bytes`].
+    pub in_flight_bytes: u32,
     /// The smoothed round trip, if one was measured.
     pub round_trip: Option<Ticks>,
     /// When it was last heard, as the span until now.
@@ -213,7 +256,8 @@ counters! {
     snapshots_installed,
     /// Snapshots of a leader that did not have the sum of their name.
     snapshots_damaged,
-    /// Snapshots of a leader that our medium has no room for.
+    /// Chunks of a leader's snapshot refused: the medium has no room for it, or it names more members
+    /// than we have room for.
     snapshots_too_large,
     /// Changes of the members begun.
     changes,

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use coracle::{Counters, Epoch, PeerStatus, ProgressStatus, Status};
+use coracle::{Counters, Epoch, Gauge, Limits, PeerStatus, ProgressStatus, Status};
 use serde::{Serialize, Serializer};
 
 use crate::client::{Failure, Session};
@@ -115,6 +115,7 @@ struct Report {
     applied: u64,
     durable: u64,
     log: Log,
+    limits: Fill,
     members: u8,
     expected: u8,
     answered: u8,
@@ -132,6 +133,23 @@ struct Log {
     capacity: u32,
 }
 
+/// What is taken of what there is.
+#[derive(Serialize)]
+struct Fill {
+    log_entries: Part,
+    uncommitted_bytes: Part,
+    window_bytes: u32,
+    members: Part,
+    sessions: Part,
+    pending: Part,
+}
+
+#[derive(Serialize)]
+struct Part {
+    used: u32,
+    bound: u32,
+}
+
 #[derive(Serialize)]
 struct Peer {
     id: u32,
@@ -144,6 +162,8 @@ struct Peer {
 struct Progress {
     matched: u64,
     next: u64,
+    in_flight: u32,
+    in_flight_bytes: u32,
     round_trip: Option<u64>,
     silent_for: u64,
 }
@@ -167,11 +187,28 @@ impl Report {
                 bytes: status.log_bytes,
                 capacity: status.log_capacity,
             },
+            limits: Fill::new(&status.limits, status.log_capacity),
             members: status.members,
             expected: status.expected,
             answered: status.answered,
             peers: peers.iter().map(Peer::new).collect(),
             counters: status.counters,
+        }
+    }
+}
+
+impl Fill {
+    fn new(limits: &Limits, log_capacity: u32) -> Self {
+        let part = |Gauge { used, bound }| Part { used, bound };
+        let Limits { log_entries, uncommitted_bytes, window_bytes, members, sessions, pending } =
+            *limits;
+        Self {
+            log_entries: part(log_entries),
+            uncommitted_bytes: Part { used: uncommitted_bytes, bound: log_capacity },
+            window_bytes,
+            members: part(members),
+            sessions: part(sessions),
+            pending: part(pending),
         }
     }
 }
@@ -182,6 +219,8 @@ impl Peer {
         let progress = |progress: ProgressStatus| Progress {
             matched: progress.matched.0,
             next: progress.next.0,
+            in_flight: progress.in_flight,
+            in_flight_bytes: progress.in_flight_bytes,
             round_trip: progress.round_trip.map(|span| span.0),
             silent_for: progress.silent_for.0,
         };
@@ -213,6 +252,7 @@ impl fmt::Display for Report {
             f,
             "members       {members}; started with {expected}; {answered} others answered"
         )?;
+        self.limits.fmt(f)?;
         let Counters { elections, leaderships, heartbeats, .. } = &self.counters;
         writeln!(f, "elections     stood for {elections}, won {leaderships}")?;
         writeln!(f, "heartbeats    {heartbeats} rounds sent")?;
@@ -244,18 +284,39 @@ impl fmt::Display for Log {
     }
 }
 
+impl fmt::Display for Fill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { log_entries, uncommitted_bytes, window_bytes, members, sessions, pending } =
+            self;
+        writeln!(f, "room          {log_entries} entries, {uncommitted_bytes} bytes uncommitted")?;
+        writeln!(f, "              {members} members, {sessions} sessions, {pending} requests")?;
+        writeln!(f, "              {window_bytes} bytes in flight to each follower")
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { used, bound } = self;
+        write!(f, "{used} of {bound}")
+    }
+}
+
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let incarnation = self.incarnation.as_deref().unwrap_or("unknown");
         let answered = if self.answered { "yes" } else { "no" };
         let mut line = format!("{:>10}  {incarnation:<16}  {answered:<8}", self.id);
-        if let Some(Progress { matched, next, round_trip, silent_for }) = &self.progress {
+        if let Some(Progress { matched, next, round_trip, silent_for, in_flight_bytes, .. }) =
+            &self.progress
+        {
             let round_trip =
                 round_trip.map_or_else(|| "-".to_owned(), |span| Span(span).to_string());
             let silent = Span(silent_for / 1000 * 1000);
             // A string takes whatever is written to it.
-            let _written =
-                write!(line, "  {matched:>10}  {next:>10}  {round_trip:>10}  {silent:>10}");
+            let _written = write!(
+                line,
+                "  {matched:>10}  {next:>10}  {in_flight_bytes:>9}  {round_trip:>10}  {silent:>10}"
+            );
         }
         writeln!(f, "{}", line.trim_end())
     }
@@ -265,8 +326,7 @@ fn by_name<S: Serializer>(counters: &Counters, serializer: S) -> Result<S::Ok, S
     serializer.collect_map(counters.iter())
 }
 
-const PEERS: &str =
-    "      peer  incarnation       answered     matched        next  round trip  silent for";
+const PEERS: &str = "      peer  incarnation       answered     matched        next  in flight  round trip  silent for";
 /// Clears a terminal and goes to its first line.
 const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
 
@@ -291,6 +351,14 @@ mod tests {
             durable: Index(8),
             log_bytes: 512,
             log_capacity: 4096,
+            limits: Limits {
+                log_entries: Gauge { used: 4, bound: 64 },
+                uncommitted_bytes: 100,
+                window_bytes: 65_536,
+                members: Gauge { used: 3, bound: 9 },
+                sessions: Gauge { used: 5, bound: 1024 },
+                pending: Gauge { used: 6, bound: 256 },
+            },
             members: 3,
             expected: 3,
             answered: 1,
@@ -303,7 +371,15 @@ mod tests {
         };
         let (matched, next) = (Index(7), Index(9));
         let (round_trip, silent_for) = (Some(Ticks(1250)), Ticks(50_999));
-        let progress = Some(ProgressStatus { matched, next, round_trip, silent_for });
+        let (in_flight, in_flight_bytes) = (1, 64);
+        let progress = Some(ProgressStatus {
+            matched,
+            next,
+            in_flight,
+            in_flight_bytes,
+            round_trip,
+            silent_for,
+        });
         let peers = [
             PeerStatus { member: member(2, Incarnation(5)), has_answered: true, progress },
             PeerStatus { member: member(3, Incarnation(0)), has_answered: false, progress: None },
@@ -322,16 +398,19 @@ mod tests {
             "entries       committed 7, applied 6, durable 8",
             "log           5 to 8, the last of term 2; 512 of 4096 bytes (12.5%)",
             "members       3; started with 3; 1 others answered",
+            "room          4 of 64 entries, 100 of 4096 bytes uncommitted",
+            "              3 of 9 members, 5 of 1024 sessions, 6 of 256 requests",
+            "              65536 bytes in flight to each follower",
             "elections     stood for 3, won 1",
             "heartbeats    9 rounds sent",
-            "         2  0000000000000005  yes                7           9      1.25ms        50ms",
+            "         2  0000000000000005  yes                7           9         64      1.25ms        50ms",
             "         3  unknown           no",
             "  elections                   3",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line:?} in\n{text}");
         }
         let indented = text.lines().filter(|line| line.starts_with("  ")).count();
-        assert_eq!(indented, Counters::default().iter().count() + 3);
+        assert_eq!(indented, Counters::default().iter().count() + 5);
     }
 
     #[test]
@@ -340,6 +419,9 @@ mod tests {
         assert_eq!(json["id"], 1);
         assert_eq!(json["epoch"], "0000000000000def");
         assert_eq!(json["log"]["first"], 5);
+        assert_eq!(json["limits"]["sessions"]["bound"], 1024);
+        assert_eq!(json["limits"]["uncommitted_bytes"]["used"], 100);
+        assert_eq!(json["peers"][0]["progress"]["in_flight_bytes"], 64);
         assert_eq!(json["peers"][0]["progress"]["round_trip"], 1250);
         assert_eq!(json["peers"][1]["progress"], serde_json::Value::Null);
         assert_eq!(json["counters"]["heartbeats"], 9);

@@ -5,6 +5,8 @@ mod metered;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use coracle::{
@@ -61,7 +63,7 @@ impl HostStorage {
         let entry_bytes = u64::from(DATAGRAM_BYTES);
         let options =
             Options { segment_bytes: SEGMENT_BYTES, entry_bytes, salt: random.next_u64() };
-        let files = Metered::new(Directory::take(path)?, traffic);
+        let files = Metered::new(take(path)?, traffic);
         let (disk, recovered) = Disk::open(files, identity, options, move || wake(&waker))?;
         Ok((Self::Disk(disk), recovered))
     }
@@ -151,5 +153,19 @@ impl Storage for HostStorage {
     }
 }
 
+/// Takes a directory, and waits a while for one that is still in use: a node that was just ended may
+/// be about to let go of it.
+fn take(path: &Path) -> Result<Directory, DiskError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Directory::take(path) {
+            Err(DiskError::InUse(_)) if Instant::now() < deadline => thread::sleep(PAUSE),
+            taken => return taken,
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(20);
 /// A reserve of the same length is held ready.
 const SEGMENT_BYTES: u64 = 4 << 20;

@@ -213,6 +213,7 @@ fn status() -> Status {
         durable: Index(9),
         log_bytes: 100,
         log_capacity: 4_096,
+        limits: crate::status::Limits::default(),
         members: 3,
         expected: 3,
         answered: 0,

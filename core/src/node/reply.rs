@@ -74,7 +74,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
                 return self.write_payload(asker, ANSWERED, &place, &answer, buffer);
             }
             Work::Status => {
-                let status = self.raft.status();
+                let status = self.status();
                 return self.write_payload(asker, STATUS, &[], &status, buffer);
             }
             Work::Members => return self.write_members(asker, buffer),

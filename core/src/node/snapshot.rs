@@ -171,11 +171,20 @@ pub(super) fn install<P: Platform, const MEMBERS: usize, const SESSIONS: usize>(
     let is_intact = is_intact(storage, name).map_err(NodeError::Storage)?;
     let mut reading = Reading { storage, place: Place::Staged, name, offset: 0, error: None };
     let head = Head::<MEMBERS>::read(&mut reading);
-    let head = head.ok().filter(|head| head.last == name.last && head.epoch == install.epoch());
-    let Some(head) = head.filter(|_| is_intact) else {
-        let error = reading.error.take();
-        install.damaged();
-        return error.map_or(Ok(None), |error| Err(NodeError::Storage(error)));
+    if let Some(error) = reading.error.take() {
+        return Err(NodeError::Storage(error));
+    }
+    let is_it = |head: &Head<MEMBERS>| head.last == name.last && head.epoch == install.epoch();
+    let head = match head {
+        Ok(head) if is_intact && is_it(&head) => head,
+        Err(BadSnapshot) if is_intact => {
+            install.refused();
+            return Ok(None);
+        }
+        Ok(_) | Err(BadSnapshot) => {
+            install.damaged();
+            return Ok(None);
+        }
     };
     let restored = sessions.restore(&mut reading).and_then(|()| machine.restore(&mut reading));
     if let Some(error) = reading.error.take() {

@@ -30,6 +30,8 @@ pub(crate) struct Incoming {
     upto: u32,
     /// Which of those from there on are there, the first one in the lowest bit.
     taken: u64,
+    /// It was there whole, and this node cannot take it: it is not gathered again.
+    is_refused: bool,
 }
 
 impl Incoming {
@@ -53,14 +55,17 @@ impl Incoming {
         self.upto = self.upto.saturating_add(whole);
     }
 
+    /// Whether it is there whole and was not refused.
     fn is_whole(&self) -> bool {
-        u64::from(self.upto) * u64::from(self.chunk_bytes) >= self.name.length
+        let has_all = u64::from(self.upto) * u64::from(self.chunk_bytes) >= self.name.length;
+        has_all && !self.is_refused
     }
 
     /// The content, for fingerprints.
     pub(crate) fn words(&self) -> [u64; 4] {
-        let Self { term, name, upto, taken, .. } = self;
-        [term.0, name.last.index.0, u64::from(*upto), *taken]
+        let Self { term, name, upto, taken, is_refused, .. } = self;
+        let upto = u64::from(*upto) << 1 | u64::from(*is_refused);
+        [term.0, name.last.index.0, upto, *taken]
     }
 }
 
@@ -123,10 +128,15 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 echo: number,
                 upto: 0,
                 taken: 0,
+                is_refused: false,
             });
         }
         let Some(incoming) = &mut self.incoming else { return Ok(Received::Peer) };
         (incoming.peer, incoming.echo) = (peer, incoming.echo.max(number));
+        if incoming.is_refused {
+            self.refuse_snapshot();
+            return Ok(Received::Peer);
+        }
         let is_near = chunk.number.saturating_sub(incoming.upto) < CHUNK_WINDOW;
         if incoming.has(chunk.number) || !is_near {
             self.owe_chunk_reply(peer, number);
@@ -163,10 +173,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             return;
         }
         if !is_kept {
-            let (peer, echo, last) = (incoming.peer, incoming.echo, incoming.name.last.index);
+            self.refuse_snapshot();
             self.incoming = None;
-            count(&mut self.counters.snapshots_too_large);
-            return self.owe(peer, Owed::ChunkRefused { echo, last });
+            return;
         }
         incoming.take(piece.number);
         let (peer, echo) = (incoming.peer, incoming.echo);
@@ -176,7 +185,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Whether the leader of our term is sending us a snapshot.
     pub(super) fn is_gathering(&self) -> bool {
-        self.incoming.is_some_and(|incoming| incoming.term == self.hard.term)
+        self.incoming
+            .is_some_and(|incoming| incoming.term == self.hard.term && !incoming.is_refused)
     }
 
     /// Owes the leader how far the snapshot is here, in answer to its newest datagram.
@@ -215,6 +225,22 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         self.owe(incoming.peer, Owed::Matched { echo: incoming.echo, ready_at: Index::ZERO });
         self.check_invariants();
+    }
+
+    /// What was gathered is whole, and more than this node can take, now and later: its leader is told
+    /// so, as often as it sends some of it in this term.
+    pub(super) fn on_refused(&mut self) {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.is_refused = true;
+        }
+        self.refuse_snapshot();
+    }
+
+    /// Counts and tells the leader that there is no room for its snapshot.
+    fn refuse_snapshot(&mut self) {
+        let Some(Incoming { name, peer, echo, .. }) = self.incoming else { return };
+        count(&mut self.counters.snapshots_too_large);
+        self.owe(peer, Owed::ChunkRefused { echo, last: name.last.index });
     }
 
     /// What was gathered is not what its name says: it is gathered anew.

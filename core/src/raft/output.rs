@@ -268,6 +268,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Install<'_, M, R, S, N> {
     pub fn damaged(self) {
         self.raft.on_damaged();
     }
+
+    /// What was gathered is what the name says, but [`Head::read`] cannot take it: it names more
+    /// members than there is room for, or is of a later form. Nothing has changed; the leader is
+    /// told, and it is not gathered again in this term.
+    pub fn refused(self) {
+        self.raft.on_refused();
+    }
 }
 
 impl<M: Memory, R: Rng, S: Seal, const N: usize> SendChunk<'_, M, R, S, N> {

@@ -4,13 +4,14 @@ use rand_core::Rng;
 
 use super::Raft;
 use super::leader::Leader;
+use super::progress::Progress;
 use super::role::Role;
 use super::snapshot::CatchUp;
 use crate::configuration::Configuration;
 use crate::log::{Entry, Memory};
 use crate::seal::Seal;
 use crate::snapshot::SnapshotName;
-use crate::status::{Counters, PeerStatus, ProgressStatus, RoleName, Status, count};
+use crate::status::{Counters, Gauge, Limits, PeerStatus, ProgressStatus, RoleName, Status, count};
 use crate::types::{ClusterId, EntryId, HardState, Index, Term};
 
 impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
@@ -36,10 +37,25 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             durable: self.durability.durable,
             log_bytes: u32::try_from(self.log.used_bytes()).unwrap_or(u32::MAX),
             log_capacity: u32::try_from(self.log.capacity_bytes()).unwrap_or(u32::MAX),
+            limits: self.limits(),
             members: u8::try_from(self.configuration.members.len()).unwrap_or(u8::MAX),
             expected: u8::try_from(self.links.len() + 1).unwrap_or(u8::MAX),
             answered: u8::try_from(answered).unwrap_or(u8::MAX),
             counters: self.counters,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let word = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let (base, last) = (self.log.base().index, self.log.last().index);
+        let entries = usize::try_from(last.since(base)).unwrap_or(usize::MAX);
+        Limits {
+            log_entries: Gauge::new(entries, self.log.slot_count()),
+            uncommitted_bytes: word(self.log.bytes_between(self.commit.max(base), last)),
+            window_bytes: word(self.options.window_bytes),
+            members: Gauge::new(self.configuration.members.len(), N),
+            sessions: Gauge::default(),
+            pending: Gauge::default(),
         }
     }
 
@@ -63,13 +79,28 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             Role::Leader(leader) => (link.inside, leader.progress.get(peer)),
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => (link.inside, None),
         };
-        let progress = progress.map(|progress| ProgressStatus {
-            matched: progress.matched,
-            next: progress.next,
-            round_trip: progress.timer.round_trip(),
-            silent_for: self.now.since(progress.heard_at),
+        let progress = progress.map(|progress| {
+            let (in_flight, in_flight_bytes) = self.in_flight(progress);
+            ProgressStatus {
+                matched: progress.matched,
+                next: progress.next,
+                in_flight,
+                in_flight_bytes,
+                round_trip: progress.timer.round_trip(),
+                silent_for: self.now.since(progress.heard_at),
+            }
         });
         Some(PeerStatus { member: link.member(), has_answered, progress })
+    }
+
+    /// How many entries are on their way to a follower, and their bytes.
+    fn in_flight(&self, progress: &Progress) -> (u32, u32) {
+        if !matches!(progress.catch_up, CatchUp::Log) || !progress.has_in_flight() {
+            return (0, 0);
+        }
+        let entries = progress.next.since(progress.oldest);
+        let bytes = self.log.bytes_between(progress.oldest.previous(), progress.next.previous());
+        (u32::try_from(entries).unwrap_or(u32::MAX), u32::try_from(bytes).unwrap_or(u32::MAX))
     }
 
     /// What the node has counted.

@@ -173,7 +173,7 @@ impl fmt::Display for Lead {
 
 #[cfg(test)]
 mod tests {
-    use coracle::{Counters, EntryId, Epoch, Index, MemberId};
+    use coracle::{Counters, EntryId, Epoch, Index, Limits, MemberId};
 
     use super::*;
 
@@ -193,6 +193,7 @@ mod tests {
             durable: Index(0),
             log_bytes: 0,
             log_capacity: 0,
+            limits: Limits::default(),
             members: 3,
             expected: 3,
             answered: 0,

@@ -27,6 +27,8 @@ pub struct Member {
 /// with the pipe to its standard input.
 pub struct Nodes {
     members: Vec<Member>,
+    /// Those of the start.
+    founders: Vec<NodeId>,
     /// Those that no cluster has taken in yet.
     waiting: Vec<NodeId>,
     /// Of each member that has a process that was not ended here.
@@ -76,7 +78,8 @@ impl Nodes {
     /// No process yet for these members.
     pub fn new(members: Vec<Member>, children: Children) -> Self {
         let links = members.iter().map(|_| None).collect();
-        Self { members, waiting: Vec::new(), links, children }
+        let founders = members.iter().map(|member| member.id).collect();
+        Self { members, founders, waiting: Vec::new(), links, children }
     }
 
     /// Who there is to be.
@@ -156,9 +159,12 @@ impl Nodes {
 
     fn arguments(&self, Member { id, address }: Member) -> Vec<String> {
         let own = [("--id", id.to_string()), ("--listen", address.to_string())];
-        let others = self.members.iter().filter(|other| other.id != id);
-        let others = others.map(|other| ("--peer", format!("{}={}", other.id, other.address)));
         let folder = self.children.lock().folder.of(id).map(|folder| ("--data-dir", folder));
+        // Who comes back with nothing is known by the list of ids that it was started with first.
+        let forgets = folder.is_none() && self.founders.contains(&id);
+        let is_peer = |other: &&Member| !forgets || self.founders.contains(&other.id);
+        let others = self.members.iter().filter(|other| other.id != id).filter(is_peer);
+        let others = others.map(|other| ("--peer", format!("{}={}", other.id, other.address)));
         let all = own.into_iter().chain(others).chain(folder);
         let all = all.flat_map(|(name, value)| [name.to_owned(), value]);
         let waits = self.waiting.contains(&id).then(|| "--wait-to-be-added".to_owned());

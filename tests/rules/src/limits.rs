@@ -1,13 +1,13 @@
 //! What is full says so, changes nothing, and works again when there is room (PITFALLS 17, 19, 20).
 
 use coracle::{
-    Checksum, EntryId, EntryKind, HardState, Index, LogError, Members, NodeId, ProposeError, Raft,
-    Saved, SetupError, Term, Ticks, Timing,
+    Checksum, EntryId, EntryKind, Gauge, HardState, Index, LogError, Members, NodeId, ProposeError,
+    Raft, Saved, SetupError, Term, Ticks, Timing,
 };
 
 use crate::harness::{
-    Bench, CLUSTER, DATAGRAM, HEARTBEAT, Large, MEMBERS, ONE, Random, Run, Sent, Small, THREE, TWO,
-    append, at, configuration, entries, member, options, others, timing, voters,
+    Bench, CLUSTER, DATAGRAM, DATAGRAM_BYTES, HEARTBEAT, Large, MEMBERS, ONE, Random, Run, Sent,
+    Small, THREE, TWO, append, at, configuration, entries, member, options, others, timing, voters,
 };
 
 /// PITFALLS 20: a full log refuses a command, and nothing has changed.
@@ -225,6 +225,11 @@ pub fn options_that_cannot_work_are_refused() {
     assert!(with(&|options| options.timing = timing(10, 30, 30, 10)).is_none());
     assert!(with(&|options| options.datagram = coracle::MIN_DATAGRAM - 1).is_some());
     assert!(with(&|options| options.datagram = u16::MAX).is_none());
+    // With none of them nobody would ever catch up.
+    assert_eq!(with(&|options| options.snapshot_chunks = 0), Some(SetupError::SnapshotChunks));
+    assert_eq!(with(&|options| options.snapshot_chunks = 1), None);
+    assert_eq!(with(&|options| options.window_bytes = 0), Some(SetupError::Window));
+    assert_eq!(with(&|options| options.window_bytes = 1), None);
 }
 
 /// A log that is too small, or whose slots are no power of two, is refused.
@@ -364,6 +369,40 @@ pub fn the_datagrams_on_a_link_are_numbered_from_one() {
     }
     let sent = bench.answers(THREE, crate::harness::pre_vote(2, at(1, 1)));
     assert!(sent.messages_to(THREE).map(|(n, _)| n).eq([1]), "each link has its own");
+}
+
+/// PITFALLS 20: how full everything is can be seen, with what there is of it.
+pub fn a_status_says_what_is_taken_of_every_limit() {
+    let mut bench = Bench::leader(&[1]);
+    bench.disk.is_forgetful = true;
+    let before = bench.raft.status();
+    assert_eq!(before.limits.members, Gauge { used: 3, bound: 5 });
+    assert_eq!(before.limits.uncommitted_bytes, 0);
+    let in_flight = |bench: &Bench| {
+        let peer = bench.raft.peers().find(|peer| peer.member.id == ONE);
+        let progress = peer.and_then(|peer| peer.progress).expect("a leader knows");
+        (progress.in_flight, progress.in_flight_bytes)
+    };
+    assert_eq!(in_flight(&bench), (0, 0));
+    // Nobody answers: all is uncommitted, and no more than the window is on its way.
+    fill(&mut bench, &[7; 60]);
+    let full = bench.raft.status();
+    let added = full.log_bytes - before.log_bytes;
+    assert!(added > 60 && full.log_bytes <= full.log_capacity, "{added} bytes");
+    assert_eq!(full.limits.uncommitted_bytes, added);
+    let count = u32::try_from(full.last.index.0 - full.base.index.0).expect("few entries");
+    let slots = full.limits.log_entries;
+    assert!(slots.used == count && count <= slots.bound, "{slots:?}");
+    let (entries, bytes) = in_flight(&bench);
+    let most = full.limits.window_bytes + u32::from(DATAGRAM_BYTES);
+    assert!(entries > 0 && bytes > 0 && bytes <= most, "{entries} entries, {bytes} bytes");
+    for _exchange in 0..20 {
+        let sent = bench.beats();
+        bench.accepts(&sent, ONE);
+        bench.drive();
+    }
+    assert_eq!(in_flight(&bench), (0, 0));
+    assert_eq!(bench.raft.status().limits.uncommitted_bytes, 0);
 }
 
 /// Proposes until the log is full; how many were taken.

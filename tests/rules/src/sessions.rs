@@ -3,7 +3,8 @@
 use coracle::message::{Message, Refusal, Request, Want};
 use coracle::wire::{self, ClientRoute, Header, Route};
 use coracle::{
-    BadSnapshot, Checksum, ClientId, Epoch, NodeError, ProposeError, RoleName, SessionId, Ticks,
+    BadSnapshot, Checksum, ClientId, Epoch, Gauge, NodeError, ProposeError, RoleName, SessionId,
+    Ticks,
 };
 
 use crate::harness::desk::{Broken, Desk, Mode, SESSIONS, Told, command};
@@ -97,6 +98,7 @@ pub fn the_session_that_was_silent_longest_is_closed() {
     let (one, two) = (desk.open(1), desk.open(2));
     desk.commands(1, one, 1, 5);
     desk.open(3);
+    assert_eq!(desk.nodes[0].status().limits.sessions, Gauge { used: 2, bound: 2 });
     assert!(matches!(desk.commands(1, one, 2, 5), Some(Told::Applied(_, 10))));
     assert_eq!(desk.commands(2, two, 1, 5), Some(Told::Expired));
 }
@@ -211,12 +213,14 @@ pub fn a_full_table_of_requests_says_busy() {
     desk.ask(0, 2, command(two, 1, &[10]));
     assert_eq!(desk.told(), None);
     let last = desk.nodes[0].raft().last();
+    assert_eq!(desk.nodes[0].status().limits.pending, Gauge { used: 2, bound: 2 });
     desk.ask(0, 3, Want::Open);
     assert_eq!(desk.told(), Some(Told::Busy));
     assert_eq!(desk.nodes[0].raft().last(), last, "nothing happened");
     desk.finish(0);
     assert!(matches!(desk.told(), Some(Told::Applied(..))));
     assert!(matches!(desk.told(), Some(Told::Applied(..))));
+    assert_eq!(desk.nodes[0].status().limits.pending, Gauge { used: 0, bound: 2 });
     desk.nodes[0].storage_mut().mode = Mode::AtOnce;
     assert!(desk.open(3) > two);
 }

@@ -1,11 +1,11 @@
 //! What a follower does with a leader's snapshot (section 7; PITFALLS 6 and 16).
 
 use coracle::message::{AppendOutcome, ChunkOutcome, Message};
-use coracle::{Epoch, Index, Member, RoleName, SnapshotName, Term, Ticks};
+use coracle::{Epoch, Index, Member, NodeId, RoleName, SnapshotName, Term, Ticks};
 
 use crate::harness::{
-    Bench, ELECTION_MAX, FOUR, Forged, HEARTBEAT, ONE, Persisting, Sent, Small, THREE, append, at,
-    heartbeat, timeout_now, vote, voters,
+    Bench, ELECTION_MAX, FOUR, Forged, HEARTBEAT, MEMBERS, ONE, Persisting, Sent, Small, THREE,
+    append, at, heartbeat, member, timeout_now, vote, voters,
 };
 
 /// The size of a chunk here, unless a rule says another.
@@ -256,6 +256,34 @@ pub fn a_snapshot_without_room_is_refused_counted_and_taken_later() {
     bench.shelf.has_room = true;
     bench_takes(&mut bench, &snapshot, 1, CHUNK);
     assert_eq!(bench.shelf.installed, Some(snapshot.name));
+}
+
+/// A snapshot that names more members than there is room for is gathered once and refused, which is a
+/// counted failure of this member only: it follows on, and takes the next one that it can.
+pub fn a_snapshot_with_too_many_members_is_refused_and_not_gathered_again() {
+    let mut bench = Bench::follower(&[1, 1]);
+    let before = bench.state();
+    let mut all: heapless::Vec<Member, { MEMBERS + 1 }> = voters(5).into_iter().collect();
+    all.push(Member::voter(member(NodeId(6)), 256)).expect("one more");
+    let snapshot = Forged::new(bench.epoch, at(1, 9), Index(7), &all, [7, 77], 130);
+    let mut sent = bench_takes(&mut bench, &snapshot, 1, CHUNK);
+    for time in 1..=3 {
+        let reply = sent.chunk_reply_to(ONE).expect("an answer");
+        assert_eq!((reply.last, reply.outcome), (Index(9), ChunkOutcome::TooLarge));
+        assert_eq!(bench.raft.counters().snapshots_too_large, time);
+        sent = bench.answers(ONE, snapshot.chunk(1, CHUNK, 0));
+    }
+    let counters = bench.raft.counters();
+    assert_eq!(counters.chunks_taken, snapshot.count(CHUNK), "it was gathered once");
+    assert_eq!((counters.snapshots_damaged, bench.shelf.installed), (0, None));
+    assert_eq!((bench.state(), bench.violation), (before, None));
+    // It hears its leader, and says that it lacks the entries.
+    let sent = bench.answers(ONE, heartbeat(1, at(1, 9), 9));
+    let reply = sent.append_reply_to(ONE).expect("an answer");
+    assert!(matches!(reply.outcome, AppendOutcome::Mismatch(_)), "{reply:?}");
+    let next = Forged::new(bench.epoch, at(1, 12), Index(11), &voters(5), [7, 77], 130);
+    bench_takes(&mut bench, &next, 1, CHUNK);
+    assert_eq!(bench.shelf.installed, Some(next.name));
 }
 
 /// A snapshot may be larger than the log: it goes to the medium, never through the node's memory.

@@ -191,7 +191,7 @@ fn restart(options: &Options) {
             }
             Some(Output::Install(install)) => {
                 black_box(install.name());
-                install.damaged();
+                if black_box(true) { install.damaged() } else { install.refused() }
             }
             Some(Output::Chunk(chunk)) => {
                 seen((chunk.to(), chunk.address()));

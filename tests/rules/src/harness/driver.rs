@@ -1,8 +1,8 @@
 //! One node with its medium, its applied commands and its reads, driven as an embedder drives it.
 
 use coracle::{
-    Checksum, Dropped, EntryId, HardState, Head, Index, Memory, NodeId, Output, Raft, ReadId,
-    Reads, Receipt, Received, Ticks, Violation, Write,
+    BadSnapshot, Checksum, Dropped, EntryId, HardState, Head, Index, Memory, NodeId, Output, Raft,
+    ReadId, Reads, Receipt, Received, Ticks, Violation, Write,
 };
 
 use super::disk::Stored;
@@ -181,10 +181,7 @@ impl<M: Memory> Driver<M> {
                 }
                 self.applied.push_back(entry.id).expect("room was made");
                 self.applied_count += 1;
-                for byte in entry.data {
-                    let mixed = self.applied_digest.rotate_left(7) ^ u64::from(*byte);
-                    self.applied_digest = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                }
+                self.applied_digest = digest(self.applied_digest, entry.data);
                 apply.done();
             }
             Some(Output::Reads(reads)) => {
@@ -194,9 +191,16 @@ impl<M: Memory> Driver<M> {
                 let name = install.name();
                 let (epoch, staged) = (install.epoch(), self.shelf.read_staged(name));
                 let is_it = |head: &Head<MEMBERS>| head.last == name.last && head.epoch == epoch;
-                let Some((head, state)) = staged.filter(|(head, _)| is_it(head)) else {
-                    install.damaged();
-                    return true;
+                let (head, state) = match staged {
+                    Some(Ok((head, state))) if is_it(&head) => (head, state),
+                    Some(Err(BadSnapshot)) => {
+                        install.refused();
+                        return true;
+                    }
+                    Some(Ok(_)) | None => {
+                        install.damaged();
+                        return true;
+                    }
                 };
                 self.shelf.install(name);
                 [self.applied_count, self.applied_digest] = state;
@@ -278,3 +282,10 @@ const WRITE_BYTES: usize = 128;
 
 /// No node has more to do at one time.
 const MOST_OUTPUTS: usize = 300;
+
+/// A state after a command with this data.
+fn digest(state: u64, data: &[u8]) -> u64 {
+    data.iter().fold(state, |state, byte| {
+        (state.rotate_left(7) ^ u64::from(*byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
+}

@@ -64,11 +64,14 @@ impl Shelf {
         true
     }
 
-    /// Reads what was gathered, if it has the sum that its name says.
-    pub fn read_staged(&self, name: SnapshotName) -> Option<(Head<MEMBERS>, [u64; 2])> {
+    /// Reads what was gathered, if it has the sum that its name says: whether it can be taken.
+    pub fn read_staged(
+        &self,
+        name: SnapshotName,
+    ) -> Option<Result<(Head<MEMBERS>, [u64; 2]), BadSnapshot>> {
         let length = usize::try_from(name.length).ok()?;
         let bytes = self.staged.get(..length)?;
-        read(bytes).ok().filter(|_| summary(bytes).checksum == name.checksum)
+        (summary(bytes).checksum == name.checksum).then(|| read(bytes))
     }
 
     /// What was gathered takes the place of what is kept.
