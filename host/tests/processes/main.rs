@@ -15,5 +15,6 @@ mod process;
 mod relay;
 mod replacing;
 mod scratch;
+mod snapshots;
 mod status;
 mod trio;
