@@ -304,7 +304,8 @@ pub fn median(values: &[f64]) -> f64 {
     f64::midpoint(middle(sorted.len().saturating_sub(1) / 2), middle(sorted.len() / 2))
 }
 
-fn per_second(count: u64, span: Duration) -> f64 {
+/// A rate.
+pub fn per_second(count: u64, span: Duration) -> f64 {
     as_float(count) / span.as_secs_f64()
 }
 
