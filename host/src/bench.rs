@@ -9,6 +9,7 @@ mod loss;
 mod processes;
 mod report;
 mod sessions;
+mod snapshot;
 mod subject;
 
 use std::io;
@@ -77,6 +78,15 @@ pub struct BenchArguments {
     /// Instead: the rate that is left at 1, 5, 10, 20 and 30 % loss, with 1, 16 and 64 in flight
     #[arg(long, conflicts_with_all = ["loss", "inflight"])]
     loss_curve: bool,
+    /// Instead: have so many new nodes get 10 MB of state one after the other, and measure commands
+    /// meanwhile and before
+    #[arg(
+        long,
+        value_name = "TRANSFERS",
+        conflicts_with_all = ["loss", "loss_curve", "failover", "data_dir"],
+        value_parser = clap::value_parser!(u16).range(1..=1000)
+    )]
+    snapshot: Option<u16>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -107,6 +117,9 @@ pub fn run(arguments: &BenchArguments) -> io::Result<()> {
     arguments.timing.timing().unwrap_or_else(|why| refuse("bench", why));
     if let Some(kills) = arguments.failover {
         return failover::run(arguments, kills);
+    }
+    if let Some(transfers) = arguments.snapshot {
+        return snapshot::run(arguments, transfers);
     }
     if arguments.loss_curve {
         return loss::run(arguments);

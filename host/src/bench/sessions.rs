@@ -54,6 +54,13 @@ impl Sessions {
         })
     }
 
+    /// From its next start on, a session has this command.
+    pub fn set_command(&mut self, slot: usize, command: &[u8]) {
+        if let Some(session) = self.sessions.get_mut(slot) {
+            command.clone_into(&mut session.command);
+        }
+    }
+
     /// How many requests were repeated, because nobody answered or somebody was busy.
     pub fn repeated(&self) -> u64 {
         let repeated = self.sessions.iter().map(|session| {

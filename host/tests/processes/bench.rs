@@ -132,6 +132,19 @@ fn a_killed_leader_is_replaced_while_the_bench_looks() {
 }
 
 #[test]
+fn a_large_state_goes_to_a_new_node_while_the_bench_looks() {
+    let timing = ["--election", "20s..30s"];
+    let report = measured(&[&["--snapshot", "2", "--seconds", "1"][..], &timing].concat());
+    assert_eq!(number(&report, "/transfers"), 2.0);
+    let state = number(&report, "/state_bytes");
+    assert!(state >= 10_000_000.0, "{report}");
+    assert!(number(&report, "/chunks") * 1200.0 > 2.0 * state, "{report}");
+    for part in ["/idle/operations", "/sending/operations"] {
+        assert!(number(&report, part) > 0.0, "{report}");
+    }
+}
+
+#[test]
 fn no_process_outlives_a_bench_that_is_killed() {
     let mut bench = Process::start(&["bench", "--seconds", "60"]);
     let id = bench.id();
@@ -161,6 +174,8 @@ fn what_cannot_be_measured_is_refused() {
         &["--failover", "1", "--loss", "1%"],
         &["--failover", "1", "--data-dir", "/nowhere"],
         &["--data-dir", "/nowhere/at/all"],
+        &["--snapshot", "0"],
+        &["--snapshot", "1", "--failover", "1"],
         &["--heartbeat", "50ms", "--election", "20ms..40ms"],
     ] {
         let mut bench = Process::start(&[&["bench"], arguments].concat());

@@ -18,5 +18,6 @@ mod process;
 mod relay;
 mod replacing;
 mod scratch;
+mod snapshots;
 mod status;
 mod trio;

@@ -74,8 +74,15 @@ impl Client {
     /// # Errors
     /// `Failure`, after at most `limit`.
     pub fn set(&mut self, key: &str, value: u64, limit: Duration) -> Result<(), Failure> {
-        let value = value.to_le_bytes();
-        self.change(&Command::Set { key: key.as_bytes(), value: &value }, limit)
+        self.put(key.as_bytes(), &value.to_le_bytes(), limit)
+    }
+
+    /// Sets a key of any bytes to a value of any.
+    ///
+    /// # Errors
+    /// `Failure`, after at most `limit`.
+    pub fn put(&mut self, key: &[u8], value: &[u8], limit: Duration) -> Result<(), Failure> {
+        self.change(&Command::Set { key, value }, limit)
     }
 
     /// The integer, as the node that answers sees it.
