@@ -2,6 +2,7 @@
 
 use super::{Effects, Process, Role, Rules};
 use crate::message::Kind;
+use crate::mistakes::Mistake;
 
 impl Process {
     /// Rule 9: is the epoch dead?
@@ -24,7 +25,7 @@ impl Process {
             Kind::Noop | Kind::Command(_) => false,
         });
         effects.declared_dead = true;
-        if !has_command || !is_named || rules.reset {
+        if !has_command || !is_named || rules.reset || rules.has(Mistake::HaltForgets) {
             effects.redraw = true;
         } else {
             self.halted = true;

@@ -82,7 +82,8 @@ impl Process {
         others.extend(self.learner.map(|(learner, _)| learner));
         for member in others {
             let last = length(&self.log);
-            let previous = self.matched.get(&member).copied().unwrap_or(last);
+            // Under a planted mistake others may have more than the leader.
+            let previous = self.matched.get(&member).copied().unwrap_or(last).min(last);
             let (before, entries) = self.log.split_at(usize::from(previous));
             let append = Body::Append {
                 term: self.term,

@@ -1,5 +1,6 @@
 //! Rules 8, 9 and 12: hopeless, dead and beyond the bound.
 
+use coracle_model::invariants::Violation;
 use coracle_model::message::Body;
 use coracle_model::mistakes::Mistake;
 use coracle_model::world::Step;
@@ -109,4 +110,27 @@ fn two_members_with_a_restart_halt_and_erase_nothing() {
     assert_eq!(stage.take(Step::Decide(0)), Ok(true));
     assert!(stage.world.processes[0].halted);
     assert_eq!(stage.world.processes[0].log, log);
+}
+
+#[test]
+fn who_forgets_where_it_should_halt_is_found_by_what_clients_were_told() {
+    let mut stage = Stage::serving(2);
+    stage.rules.mistake = Some(Mistake::HaltForgets);
+    stage.take(Step::Restart(1)).expect("no violation");
+    assert_eq!(stage.live(&[0, 1]), Err(Violation::LastCopyErased));
+}
+
+#[test]
+fn a_learner_beyond_the_bound_redraws_even_with_the_last_copy() {
+    let mut stage = Stage::serving(3);
+    stage.take(Step::Restart(2)).expect("no violation");
+    stage.feed(0, 2, &[0, 1, 2]);
+    let learner = stage.process(2).me;
+    for id in [0, 1] {
+        stage.take(Step::Restart(id)).expect("no violation");
+    }
+    assert!(stage.world.is_beyond && holds(stage.process(2), 1));
+    stage.live(&[0, 1, 2]).expect("no violation");
+    assert_ne!(stage.process(2).me, learner);
+    assert_eq!(stage.world.ledger.learners_erased, 1);
 }
