@@ -29,7 +29,9 @@ struct Arguments {
     /// Break a rule on purpose.
     #[arg(long)]
     mistake: Option<String>,
-    /// Print the table of all mistakes, or of the one that `--mistake` names, and fail if one of them breaks nothing.
+    /// Print the table of all mistakes, or of the one that `--mistake` names.
+    ///
+    /// Fails if one of them breaks nothing.
     #[arg(long)]
     mistakes: bool,
     /// Print the steps of one walk.

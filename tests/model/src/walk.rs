@@ -199,7 +199,8 @@ impl Walk {
         }
     }
 
-    /// No restarts any more; all that is on its way arrives, once and in order. Rule 12: service returns.
+    /// No restarts any more; all that is on its way arrives, once and in order. Rule 12:
+    /// service returns.
     fn fair(&mut self, chance: &mut Chance) -> Result<(), Violation> {
         let members = self.rules.members;
         let id = u8::try_from(chance.below(usize::from(members))).expect("ids are few");
@@ -241,7 +242,8 @@ impl Walk {
         }
     }
 
-    /// Delivers all that is there, in order, and empties the network. Returns who took an append of its term, one bit each.
+    /// Delivers all that is there, in order, and empties the network. Returns who took an append of
+    /// its term, one bit each.
     fn deliver_new(&mut self, down: Option<u8>) -> Result<u8, Violation> {
         let mut heard = 0;
         let mut next = 0;
