@@ -24,8 +24,10 @@ pub enum Violation {
     NeverAllBlank,
     /// Within the bound of rule 12, a process took a living epoch for dead (rule 9).
     LivingDeclaredDead,
-    /// A member that holds clients' commands forgot them, though it was to halt (rule 9).
-    Erased,
+    /// Within the bound of rule 12, nobody holds a command of the latest epoch any more.
+    HeldByNobody,
+    /// A member when a command was committed forgot it, and nobody else holds it (rule 9).
+    LastCopyErased,
     /// One incarnation joined two epochs, or one twice (rule 1).
     JoinedTwice,
     /// The fair phase ended without service.
@@ -42,7 +44,8 @@ impl fmt::Display for Violation {
             Self::EpochReplaced => "an epoch with commands is replaced within the bound",
             Self::NeverAllBlank => "the members of a formation were never all blank at once",
             Self::LivingDeclaredDead => "a living epoch is declared dead",
-            Self::Erased => "what was acknowledged is erased",
+            Self::HeldByNobody => "nobody holds what was acknowledged",
+            Self::LastCopyErased => "the last copy of what was acknowledged is erased",
             Self::JoinedTwice => "one incarnation joins twice",
             Self::Stuck => "no service in the fair phase",
         })
@@ -66,6 +69,8 @@ pub struct Ledger {
     /// When each was blank: from, and until if it has joined.
     blank: BTreeMap<Member, (u32, Option<u32>)>,
     joined: BTreeSet<Member>,
+    /// How often who was no member when a command was committed erased the last copy (rule 9).
+    pub learners_erased: u64,
 }
 
 impl Ledger {
@@ -142,20 +147,56 @@ impl Ledger {
         if process.epoch != BLANK {
             self.judge_commits(process, is_beyond)?;
         }
-        if effects.declared_dead {
-            let has_commands =
-                process.log.iter().any(|entry| matches!(entry.kind, Kind::Command(_)));
-            let is_named = process.log.iter().any(|entry| match entry.kind {
-                Kind::Configuration(configuration) => configuration.names(process.me),
-                Kind::Noop | Kind::Command(_) => false,
-            });
-            if self.is_latest(process.epoch) && !is_beyond {
-                return Err(Violation::LivingDeclaredDead);
-            }
-            if effects.redraw && has_commands && is_named && !rules.reset {
-                return Err(Violation::Erased);
-            }
+        if effects.declared_dead && self.is_latest(process.epoch) && !is_beyond {
+            return Err(Violation::LivingDeclaredDead);
         }
+        Ok(())
+    }
+
+    /// What clients were told of and nobody but this id, if any, holds: the places in the log.
+    fn missing(&self, epoch: Epoch, processes: &[Process], except: Option<u8>) -> Vec<usize> {
+        let committed = self.committed.get(&epoch).map_or(&[][..], Vec::as_slice);
+        let is_missing = |(index, (entry, _)): &(usize, &(Entry, u8))| {
+            matches!(entry.kind, Kind::Command(_))
+                && !processes.iter().any(|process| {
+                    Some(process.me.id) != except
+                        && process.epoch == epoch
+                        && process.log.get(*index) == Some(entry)
+                })
+        };
+        committed.iter().enumerate().filter(is_missing).map(|(index, _)| index).collect()
+    }
+
+    /// Judges what is left of what clients were told, whatever rule 9 says of it.
+    ///
+    /// # Errors
+    /// Within the bound, something is held by nobody; or the last copy is to be erased.
+    pub fn judge_copies(
+        &mut self,
+        rules: &Rules,
+        processes: &[Process],
+        erases: Option<u8>,
+        is_beyond: bool,
+    ) -> Result<(), Violation> {
+        let latest = self.begun.last().filter(|_| !is_beyond);
+        if latest.is_some_and(|latest| !self.missing(*latest, processes, None).is_empty()) {
+            return Err(Violation::HeldByNobody);
+        }
+        let erasing = erases.and_then(|id| processes.get(usize::from(id)));
+        let Some(process) = erasing.filter(|_| !rules.reset) else { return Ok(()) };
+        let mut lost = self.missing(process.epoch, processes, erases);
+        let before = self.missing(process.epoch, processes, None);
+        lost.retain(|index| !before.contains(index));
+        let Some(last) = lost.last() else { return Ok(()) };
+        let committed = self.committed.get(&process.epoch).map_or(&[][..], Vec::as_slice);
+        let is_member = committed.iter().take(*last).any(|(entry, _)| match entry.kind {
+            Kind::Configuration(configuration) => configuration.names(process.me),
+            Kind::Noop | Kind::Command(_) => false,
+        });
+        if is_member {
+            return Err(Violation::LastCopyErased);
+        }
+        self.learners_erased += 1;
         Ok(())
     }
 

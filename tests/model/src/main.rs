@@ -1,9 +1,13 @@
 //! `cargo model`: walks, a search, and the table of mistakes.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use clap::Parser;
+use coracle_model::invariants::Violation;
 use coracle_model::mistakes::Mistake;
 use coracle_model::rules::Rules;
-use coracle_model::search::{Bounds, search};
+use coracle_model::search::{self, Bounds, Found, search};
 use coracle_model::walk::{Walk, walk};
 use coracle_model::world::World;
 
@@ -16,7 +20,7 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Search breadth-first instead, from blank, for n = 2 and 3.
+    /// Search breadth-first instead: from blank, and n = 3 while it serves and while it replaces.
     #[arg(long)]
     exhaustive: bool,
     /// How many states a search may see.
@@ -25,7 +29,9 @@ struct Arguments {
     /// Break a rule on purpose.
     #[arg(long)]
     mistake: Option<String>,
-    /// Print the table of all mistakes; those that only scripts find have no walk that fails.
+    /// Print the table of all mistakes, or of the one that `--mistake` names.
+    ///
+    /// Fails if one of them breaks nothing.
     #[arg(long)]
     mistakes: bool,
     /// Print the steps of one walk.
@@ -50,7 +56,7 @@ fn main() {
         print_trace(&walk);
         walk.violation.is_none()
     } else if arguments.mistakes {
-        print_mistakes(arguments.seed, arguments.walks)
+        print_mistakes(arguments.seed, arguments.walks, mistake)
     } else if arguments.exhaustive {
         exhaustive(mistake, arguments.states)
     } else {
@@ -60,7 +66,7 @@ fn main() {
 }
 
 fn walks(arguments: &Arguments, mistake: Option<Mistake>) -> bool {
-    let (mut commands, mut beyond, mut halted) = (0, 0, 0);
+    let (mut commands, mut beyond, mut halted, mut hopeless, mut erased) = (0, 0, 0, 0, 0);
     for seed in arguments.seed..arguments.seed + arguments.walks {
         let walk = walk(seed, mistake);
         if let Some(violation) = walk.violation {
@@ -73,10 +79,14 @@ fn walks(arguments: &Arguments, mistake: Option<Mistake>) -> bool {
         commands += walk.world.ledger.acknowledged();
         beyond += u64::from(walk.world.is_beyond);
         halted += u64::from(walk.world.has_halted());
+        let waits = !walk.world.has_halted() && walk.world.has_hopeless();
+        hopeless += u64::from(waits && walk.world.is_beyond);
+        erased += u64::from(walk.world.ledger.learners_erased > 0);
     }
     let count = arguments.walks;
     println!(
-        "{count} walks, no violation, none stuck: {commands} commands, {beyond} beyond the bound, {halted} halted"
+        "{count} walks, no violation, none stuck: {commands} commands, {beyond} beyond the bound, \
+         {halted} halted, {hopeless} hopeless and not halted, in {erased} a learner erased a last copy"
     );
     commands > 0
 }
@@ -103,36 +113,88 @@ fn print_trace(walk: &Walk) {
     }
 }
 
-fn print_mistakes(seed: u64, walks: u64) -> bool {
-    println!("| mistake | walks that fail | first seed | what it breaks |\n|---|---|---|---|");
+fn print_mistakes(seed: u64, walks: u64, only: Option<Mistake>) -> bool {
+    println!("| mistake | unsafe walks | first | what it breaks | walks without service | first |");
+    println!("|---|---|---|---|---|---|");
     let mut all = true;
-    for (mistake, name) in Mistake::ALL {
-        let mut failed = 0u64;
-        let mut first = None;
+    let is_wanted = |mistake| only.is_none_or(|only| only == mistake);
+    for (mistake, name) in Mistake::ALL.into_iter().filter(|(mistake, _)| is_wanted(*mistake)) {
+        let (mut unsafe_walks, mut stuck) = (Tally::default(), Tally::default());
         for seed in seed..seed + walks {
-            if let Some(violation) = walk(seed, Some(mistake)).violation {
-                failed += 1;
-                first.get_or_insert((seed, violation));
+            match walk(seed, Some(mistake)).violation {
+                Some(Violation::Stuck) => stuck.add(seed, Violation::Stuck),
+                Some(violation) => unsafe_walks.add(seed, violation),
+                None => {}
             }
         }
-        all &= first.is_some() || mistake.needs_script();
-        match first {
-            Some((seed, violation)) => {
-                println!("| `{name}` | {failed} of {walks} | {seed} | {violation} |");
-            }
-            None => println!("| `{name}` | 0 of {walks} | - | - |"),
-        }
+        all &= match mistake.costs_only_service() {
+            true => unsafe_walks.count == 0 && stuck.count > 0,
+            false => unsafe_walks.count > 0,
+        };
+        let breaks = unsafe_walks.breaks();
+        println!("| `{name}` | {unsafe_walks} | {breaks} | {stuck} |");
     }
     all
 }
 
+/// How many walks failed, and how.
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    first: Option<u64>,
+    kinds: BTreeSet<String>,
+}
+
+impl Tally {
+    fn add(&mut self, seed: u64, violation: Violation) {
+        self.count += 1;
+        self.first.get_or_insert(seed);
+        self.kinds.insert(violation.to_string());
+    }
+
+    fn breaks(&self) -> String {
+        match self.kinds.is_empty() {
+            true => String::from("-"),
+            false => self.kinds.iter().cloned().collect::<Vec<_>>().join("; "),
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.first {
+            Some(first) => write!(out, "{} | {first}", self.count),
+            None => out.write_str("0 | -"),
+        }
+    }
+}
+
 fn exhaustive(mistake: Option<Mistake>, states: usize) -> bool {
+    let from_blank =
+        Bounds { depth: 40, states, restarts: 1, term: 2, commands: 1, rounds: 2, once: false };
+    let serving = Bounds { commands: 2, once: true, ..from_blank };
+    let replacing = Bounds { restarts: 0, rounds: 0, ..serving };
     let mut is_well = true;
-    for members in [2, 3] {
+    for (members, name, bounds) in [
+        (2, "blank", from_blank),
+        (3, "blank", from_blank),
+        (3, "serving", serving),
+        (3, "replacing", replacing),
+    ] {
         let rules = Rules { members, mistake, reset: false };
-        let bounds = Bounds { depth: 40, states, restarts: 1, term: 2, commands: 1, rounds: 2 };
-        let found = search(&rules, World::new(&rules), bounds);
-        println!("n = {members}: {} states, all within {} steps", found.states, found.depth);
+        let start = match name {
+            "serving" => search::serving(&rules),
+            "replacing" => search::replacing(&rules),
+            _ => Ok(World::new(&rules)),
+        };
+        let found = match start {
+            Ok(start) => search(&rules, start, bounds),
+            Err(violation) => {
+                Found { states: 0, depth: 0, violation: Some((violation, Vec::new())) }
+            }
+        };
+        let (states, depth) = (found.states, found.depth);
+        println!("n = {members} from {name}: {states} states, all within {depth} steps");
         if let Some((violation, trace)) = found.violation {
             trace.iter().for_each(|step| println!("{step:?}"));
             println!("{violation}");

@@ -1,7 +1,7 @@
 //! What processes say to each other, and what a log holds.
 
 /// The largest cluster that the model knows.
-pub const MEMBERS_MAX: usize = 4;
+pub const MEMBERS_MAX: usize = 5;
 
 /// One process: an id, and which life of it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

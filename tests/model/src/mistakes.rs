@@ -29,11 +29,13 @@ pub enum Mistake {
     BlankNeverVotes,
     /// Rule 9: who resets forgets all but its incarnation.
     ResetWithoutRedraw,
+    /// Rule 9: who holds clients' commands redraws where it should halt.
+    HaltForgets,
 }
 
 impl Mistake {
     /// Each with its name on the command line.
-    pub const ALL: [(Self, &'static str); 13] = [
+    pub const ALL: [(Self, &'static str); 14] = [
         (Self::SameIdentity, "same-identity"),
         (Self::DestinationUnchecked, "destination-unchecked"),
         (Self::MajorityFormation, "majority-formation"),
@@ -47,12 +49,13 @@ impl Mistake {
         (Self::AnyNonce, "any-nonce"),
         (Self::BlankNeverVotes, "blank-never-votes"),
         (Self::ResetWithoutRedraw, "reset-without-redraw"),
+        (Self::HaltForgets, "halt-forgets"),
     ];
 
-    /// Whether walks seldom or never find it, so that a script has to.
+    /// Whether nothing unsafe comes of it: votes that are not given elect nobody.
     #[must_use]
-    pub fn needs_script(self) -> bool {
-        matches!(self, Self::AnyNonce | Self::BlankNeverVotes)
+    pub fn costs_only_service(self) -> bool {
+        matches!(self, Self::BlankNeverVotes)
     }
 
     /// The mistake of this name, if there is one.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::invariants::Violation;
-use crate::rules::Rules;
+use crate::rules::{Role, Rules};
 use crate::world::{Step, World};
 
 /// What is left of the wild for a search to end.
@@ -22,6 +22,8 @@ pub struct Bounds {
     pub commands: usize,
     /// Rounds of hellos, in all.
     pub rounds: u8,
+    /// A message arrives once or never, and not again: fewer states, and deeper ones.
+    pub once: bool,
 }
 
 /// What a search has seen.
@@ -42,6 +44,49 @@ struct Node {
     rounds: u8,
 }
 
+/// An epoch of all, led by 0, whose first command every member has; nothing is on its way.
+///
+/// # Errors
+/// What a step on the way breaks.
+pub fn serving(rules: &Rules) -> Result<World, Violation> {
+    let mut world = World::new(rules);
+    settle(&mut world, rules, Step::Round(0))?;
+    for _ in 0..3 {
+        settle(&mut world, rules, Step::Replicate(0))?;
+    }
+    world.step(rules, Step::Propose(0))?;
+    for _ in 0..2 {
+        settle(&mut world, rules, Step::Replicate(0))?;
+    }
+    Ok(world)
+}
+
+/// The same, and the last member has restarted and is fed: the joint entry is next.
+///
+/// # Errors
+/// What a step on the way breaks.
+pub fn replacing(rules: &Rules) -> Result<World, Violation> {
+    let mut world = serving(rules)?;
+    world.step(rules, Step::Restart(rules.members - 1))?;
+    settle(&mut world, rules, Step::Round(0))?;
+    world.step(rules, Step::Manage(0))?;
+    for _ in 0..2 {
+        settle(&mut world, rules, Step::Replicate(0))?;
+    }
+    Ok(world)
+}
+
+/// Takes a step; all that follows arrives, and nothing stays on its way.
+fn settle(world: &mut World, rules: &Rules, step: Step) -> Result<(), Violation> {
+    world.step(rules, step)?;
+    let mut next = 0;
+    while next < world.network.len() {
+        world.step(rules, Step::Deliver(next))?;
+        next += 1;
+    }
+    world.step(rules, Step::Forget).map(|_| ())
+}
+
 /// Searches from a state.
 #[must_use]
 pub fn search(rules: &Rules, start: World, bounds: Bounds) -> Found {
@@ -54,7 +99,11 @@ pub fn search(rules: &Rules, start: World, bounds: Bounds) -> Found {
                 let mut world = node.world.clone();
                 let mut trace = node.trace.clone();
                 trace.push(step);
-                match world.step(rules, step) {
+                let outcome = world.step(rules, step);
+                if let (true, Step::Deliver(number)) = (bounds.once, step) {
+                    world.network.remove(number);
+                }
+                match outcome {
                     Err(violation) => {
                         let violation = Some((violation, trace));
                         return Found { states: seen.len(), depth, violation };
@@ -78,11 +127,14 @@ pub fn search(rules: &Rules, start: World, bounds: Bounds) -> Found {
 fn steps(rules: &Rules, node: &Node, bounds: Bounds) -> Vec<Step> {
     let mut steps: Vec<Step> = (0..node.world.network.len()).map(Step::Deliver).collect();
     for (id, process) in (0u8..).zip(&node.world.processes) {
-        steps.extend([Step::Replicate(id), Step::Manage(id), Step::Decide(id)]);
-        if process.term < bounds.term {
+        // One without an epoch, or without followers, has nothing to do.
+        steps.extend((process.role == Role::Leader).then_some(Step::Replicate(id)));
+        steps.extend((process.role == Role::Leader).then_some(Step::Manage(id)));
+        steps.extend((!process.is_blank()).then_some(Step::Decide(id)));
+        if process.term < bounds.term && !process.is_blank() {
             steps.push(Step::Campaign(id));
         }
-        if node.world.ledger.acknowledged() < bounds.commands {
+        if process.role == Role::Leader && node.world.ledger.acknowledged() < bounds.commands {
             steps.push(Step::Propose(id));
         }
         if node.restarts < bounds.restarts {

@@ -1,5 +1,7 @@
 //! Random walks: a wild phase in which anything may happen, then a fair one that must serve.
 
+mod divided;
+
 use crate::invariants::Violation;
 use crate::message::Body;
 use crate::mistakes::Mistake;
@@ -50,7 +52,7 @@ pub struct Walk {
 /// The wild phase takes up to as many steps.
 const WILD: usize = 260;
 /// The fair phase: so many turns of each process.
-const TURNS: u8 = 80;
+const TURNS: u8 = 160;
 const RESTARTS_MAX: usize = 6;
 const TERM_MAX: u8 = 20;
 
@@ -58,10 +60,14 @@ const TERM_MAX: u8 = 20;
 #[must_use]
 pub fn walk(seed: u64, mistake: Option<Mistake>) -> Walk {
     let mut chance = Chance::new(seed);
-    let members = [3, 3, 3, 2, 4][chance.below(5)];
+    let members = [3, 3, 3, 3, 2, 4, 5][chance.below(7)];
     let rules = Rules { members, mistake, reset: chance.below(4) == 0 };
     let mut walk = Walk { violation: None, trace: Vec::new(), world: World::new(&rules), rules };
-    let outcome = walk.wild(&mut chance).and_then(|()| walk.fair(&mut chance));
+    let outcome = match chance.below(2) {
+        0 => walk.divided(&mut chance),
+        _ => walk.wild(&mut chance),
+    };
+    let outcome = outcome.and_then(|()| walk.fair(&mut chance));
     walk.violation = outcome.err();
     walk
 }
@@ -193,7 +199,8 @@ impl Walk {
         }
     }
 
-    /// No restarts any more; all that is on its way arrives, once and in order. Rule 12: service returns.
+    /// No restarts any more; all that is on its way arrives, once and in order. Rule 12:
+    /// service returns.
     fn fair(&mut self, chance: &mut Chance) -> Result<(), Violation> {
         let members = self.rules.members;
         let id = u8::try_from(chance.below(usize::from(members))).expect("ids are few");
@@ -201,7 +208,7 @@ impl Walk {
         let has_begun = self.world.ledger.current().is_some();
         let down = (chance.below(3) == 0 && is_tolerated && has_begun && !self.world.is_beyond)
             .then_some(id);
-        for turn in 0..TURNS {
+        for _ in 0..TURNS {
             let acknowledged = self.world.ledger.acknowledged();
             let mut heard = self.deliver_new(down)?;
             let up = (0..members).filter(|id| Some(*id) != down);
@@ -222,20 +229,21 @@ impl Walk {
             if whole && self.world.ledger.acknowledged() > acknowledged {
                 return Ok(());
             }
-            // An election time-out: nobody has heard a leader.
-            let next = turn % members;
+            // An election time-out, whose length is random: nobody has heard a leader.
+            let next = u8::try_from(chance.below(usize::from(members))).expect("ids are few");
             let leads = self.world.processes[usize::from(next)].role == Role::Leader;
             if Some(next) != down && !leads && heard & (1 << next) == 0 {
                 self.take(Step::Campaign(next))?;
             }
         }
-        match self.world.is_beyond && self.world.has_halted() {
+        match self.world.is_beyond && (self.world.has_halted() || self.world.has_hopeless()) {
             true => Ok(()),
             false => Err(Violation::Stuck),
         }
     }
 
-    /// Delivers all that is there, in order, and empties the network. Returns who took an append of its term, one bit each.
+    /// Delivers all that is there, in order, and empties the network. Returns who took an append of
+    /// its term, one bit each.
     fn deliver_new(&mut self, down: Option<u8>) -> Result<u8, Violation> {
         let mut heard = 0;
         let mut next = 0;

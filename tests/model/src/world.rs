@@ -126,6 +126,8 @@ impl World {
         let process = &self.processes[usize::from(id)];
         self.ledger.judge(rules, process, &effects, self.is_beyond)?;
         self.is_beyond |= self.recovering(None) > rules.tolerated();
+        let erases = effects.redraw.then_some(id);
+        self.ledger.judge_copies(rules, &self.processes, erases, self.is_beyond)?;
         if effects.redraw {
             self.restart(id, rules.has(crate::mistakes::Mistake::ResetWithoutRedraw));
         }
@@ -163,6 +165,12 @@ impl World {
     #[must_use]
     pub fn has_halted(&self) -> bool {
         self.processes.iter().any(|process| process.halted)
+    }
+
+    /// Whether one knows that nothing can come of its epoch (rule 8).
+    #[must_use]
+    pub fn has_hopeless(&self) -> bool {
+        self.processes.iter().any(Process::is_hopeless)
     }
 
     /// A name for each member, for traces.

@@ -2,7 +2,7 @@
 
 use coracle_model::mistakes::Mistake;
 use coracle_model::rules::Rules;
-use coracle_model::search::{Bounds, search};
+use coracle_model::search::{self, Bounds, search};
 use coracle_model::walk::walk;
 use coracle_model::world::World;
 
@@ -21,11 +21,40 @@ fn no_walk_breaks_the_rules() {
 fn no_state_near_the_start_breaks_the_rules() {
     for (members, depth) in [(2, 7), (3, 5)] {
         let rules = Rules { members, mistake: None, reset: false };
-        let bounds =
-            Bounds { depth, states: 1_000_000, restarts: 1, term: 2, commands: 1, rounds: 2 };
+        let bounds = Bounds {
+            depth,
+            states: 1_000_000,
+            restarts: 1,
+            term: 2,
+            commands: 1,
+            rounds: 2,
+            once: false,
+        };
         let found = search(&rules, World::new(&rules), bounds);
         assert_eq!(found.depth, depth);
         assert!(found.states > 100, "{} states", found.states);
+        assert!(found.violation.is_none(), "{:?}", found.violation);
+    }
+}
+
+#[test]
+fn no_state_near_a_replacement_breaks_the_rules() {
+    let rules = Rules { members: 3, mistake: None, reset: false };
+    let bounds = Bounds {
+        depth: 4,
+        states: 1_000_000,
+        restarts: 1,
+        term: 2,
+        commands: 2,
+        rounds: 1,
+        once: true,
+    };
+    for start in [search::serving(&rules), search::replacing(&rules)] {
+        let start = start.expect("no violation on the way");
+        assert_eq!(start.ledger.acknowledged(), 1);
+        let found = search(&rules, start, bounds);
+        assert_eq!(found.depth, bounds.depth);
+        assert!(found.states > 1000, "{} states", found.states);
         assert!(found.violation.is_none(), "{:?}", found.violation);
     }
 }

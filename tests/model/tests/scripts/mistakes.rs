@@ -1,69 +1,12 @@
-//! Runs step by step: what walks seldom reach, and what each mistake does there.
+//! What each mistake does where the rules hold.
 
 use coracle_model::invariants::Violation;
 use coracle_model::message::Body;
 use coracle_model::mistakes::Mistake;
-use coracle_model::rules::{Role, Rules};
-use coracle_model::world::{Step, World};
+use coracle_model::rules::Role;
+use coracle_model::world::Step;
 
-struct Stage {
-    rules: Rules,
-    world: World,
-    next: usize,
-}
-
-type Outcome = Result<bool, Violation>;
-
-impl Stage {
-    fn new(members: u8, mistake: Option<Mistake>) -> Self {
-        let rules = Rules { members, mistake, reset: false };
-        Self { rules, world: World::new(&rules), next: 0 }
-    }
-
-    fn take(&mut self, step: Step) -> Outcome {
-        self.world.step(&self.rules, step)
-    }
-
-    /// Delivers what was sent since the last call, and what follows, between these; loses the rest.
-    fn settle(&mut self, ids: &[u8]) -> Outcome {
-        while let Some(message) = self.world.network.get(self.next) {
-            let is_ours = ids.contains(&message.from.id) && ids.contains(&message.to.id);
-            if is_ours {
-                self.take(Step::Deliver(self.next))?;
-            }
-            self.next += 1;
-        }
-        Ok(true)
-    }
-
-    fn act(&mut self, step: Step, ids: &[u8]) -> Outcome {
-        self.next = self.world.network.len();
-        self.take(step)?;
-        self.settle(ids)
-    }
-
-    /// The numbers of the answers from one to another so far.
-    fn answers(&self, to: u8) -> Vec<usize> {
-        let all = self.world.network.iter().enumerate();
-        all.filter(|(_, message)| {
-            message.to.id == to && matches!(message.body, Body::HelloReply { .. })
-        })
-        .map(|(number, _)| number)
-        .collect()
-    }
-
-    /// An epoch whose members are committed, by these.
-    fn formed(members: u8, mistake: Option<Mistake>, by: &[u8]) -> Self {
-        let mut stage = Self::new(members, mistake);
-        let all: Vec<u8> = (0..members).collect();
-        stage.act(Step::Round(0), &all).expect("nothing is wrong yet");
-        for _ in 0..3 {
-            stage.act(Step::Replicate(0), by).expect("nothing is wrong yet");
-        }
-        assert!(stage.world.processes[0].commit > 0);
-        stage
-    }
-}
+use crate::stage::Stage;
 
 fn unseen_term(mistake: Option<Mistake>) -> Result<Stage, Violation> {
     let mut stage = Stage::formed(3, mistake, &[0, 1, 2]);
@@ -182,41 +125,4 @@ fn a_late_append_does_not_reach_who_has_redrawn() {
     assert!(stage.world.processes[2].is_blank());
     let found = late_append_after_a_redraw(Some(Mistake::ResetWithoutRedraw));
     assert_eq!(found.err(), Some(Violation::JoinedTwice));
-}
-
-#[test]
-fn two_members_with_a_restart_halt_and_erase_nothing() {
-    let mut stage = Stage::formed(2, None, &[0, 1]);
-    stage.act(Step::Propose(0), &[0, 1]).expect("no violation");
-    stage.act(Step::Replicate(0), &[0, 1]).expect("no violation");
-    assert_eq!(stage.world.ledger.acknowledged(), 1);
-    let log = stage.world.processes[0].log.clone();
-    stage.take(Step::Restart(1)).expect("no violation");
-    for _ in 0..3 {
-        stage.act(Step::Round(0), &[0, 1]).expect("no violation");
-    }
-    assert_eq!(stage.take(Step::Decide(0)), Ok(true));
-    assert!(stage.world.processes[0].halted);
-    assert_eq!(stage.world.processes[0].log, log);
-}
-
-#[test]
-fn a_coordinator_that_dies_before_any_append_leaves_no_epoch() {
-    let mut stage = Stage::new(3, None);
-    stage.act(Step::Round(0), &[0, 1, 2]).expect("no violation");
-    let first = stage.world.processes[0].epoch;
-    stage.take(Step::Restart(0)).expect("no violation");
-    stage.act(Step::Round(0), &[0, 1, 2]).expect("no violation");
-    stage.act(Step::Replicate(0), &[0, 1, 2]).expect("no violation");
-    let epochs: Vec<_> = stage.world.processes.iter().map(|process| process.epoch).collect();
-    assert!(epochs.iter().all(|epoch| *epoch == epochs[0] && *epoch != first), "{epochs:?}");
-}
-
-#[test]
-fn with_one_id_missing_nobody_forms() {
-    let mut stage = Stage::new(3, None);
-    for _ in 0..3 {
-        stage.act(Step::Round(0), &[0, 1]).expect("no violation");
-    }
-    assert!(stage.world.processes.iter().all(coracle_model::rules::Process::is_blank));
 }
