@@ -122,7 +122,9 @@ pub fn run(arguments: &MemberArguments) -> ExitCode {
     };
     report(&named.asking, |session| {
         let version = session.change_members(change)?;
-        Ok(format!("{done}: node {} (version {version})", named.id))
+        let is_late = matches!(change, Change::Promote(id) if session.waits_for_vote(id));
+        let then = if is_late { WHEN_IT_HAS_THE_LOG } else { "" };
+        Ok(format!("{done}: node {} (version {version}){then}", named.id))
     })
 }
 
@@ -139,7 +141,7 @@ fn add(asking: &Asking, address: &str, is_learner: bool) -> ExitCode {
     };
     report(asking, |session| {
         let version = newcomer.add(session, !is_learner)?;
-        let then = if is_learner { "" } else { "; it gets its vote when it has the log" };
+        let then = if is_learner { "" } else { WHEN_IT_HAS_THE_LOG };
         Ok(format!("added: node {} (version {version}){then}", newcomer.member.id))
     })
 }
@@ -231,3 +233,6 @@ pub fn list(roll: &Roll, json: bool) -> String {
     }
     text
 }
+
+/// Behind what was done for a node that is to vote.
+pub const WHEN_IT_HAS_THE_LOG: &str = "; it gets its vote when it has the log";

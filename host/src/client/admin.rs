@@ -56,6 +56,12 @@ enum Refused {
 }
 
 impl Session {
+    /// Whether this node gets its vote later, when it has the log. Where nobody says so it does not.
+    pub fn waits_for_vote(&mut self, id: NodeId) -> bool {
+        let is_meant = |member: &Member| member.member.id == id && member.part == Part::Recruit;
+        self.members().is_ok_and(|roll| roll.members.iter().any(is_meant))
+    }
+
     /// Changes the members, and says which version of the configuration that made. Where the answer
     /// leaves open whether it was done, the members tell: no session guards such a request.
     ///

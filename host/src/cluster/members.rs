@@ -12,7 +12,7 @@ use super::nodes::{Member, StartError};
 use super::{ASK_INTERVAL, Cluster, MOST_ATTEMPTS, Who, free_ports};
 use crate::cli::MAX_NODES;
 use crate::client::Failure;
-use crate::member::{self, Newcomer};
+use crate::member::{self, Newcomer, WHEN_IT_HAS_THE_LOG};
 use crate::roster::loopback;
 
 impl Cluster {
@@ -153,7 +153,9 @@ impl Cluster {
 
     pub(super) fn promote(&mut self, who: Who) -> Result<String, String> {
         let (_, id) = self.find(who)?;
-        self.change(Change::Promote(id)).map(|version| format!("promoted: node {id} {version}"))
+        let version = self.change(Change::Promote(id))?;
+        let then = if self.observer.waits_for_vote(id) { WHEN_IT_HAS_THE_LOG } else { "" };
+        Ok(format!("promoted: node {id} {version}{then}"))
     }
 
     pub(super) fn demote(&mut self, who: Who) -> Result<String, String> {
