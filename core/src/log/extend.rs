@@ -131,10 +131,7 @@ impl<M: Memory> Log<M> {
             let wrapped = if is_placed { None } else { ring.wrapped(index.next()) };
             let wrapped = wrapped.filter(|ring| ring.room(bytes.len()) >= next.length);
             let is_command = next.kind == EntryKind::Command;
-            // What an earlier leader has left is not committed before the new one's first entry,
-            // which comes behind it: it may have the room that is kept for that.
-            let is_new = is_command && next.term == max_term;
-            let kept = if is_new { reserve } else { Reserve::default() };
+            let kept = if is_command { reserve } else { Reserve::default() };
             free_bytes = wrapped.map_or(free_bytes, |ring| ring.free(bytes.len()));
             let is_full = free_entries <= kept.entries
                 || free_bytes < next.length.saturating_add(kept.bytes)

@@ -342,7 +342,7 @@ fn the_last_indices_are_not_given_out() {
 fn commands_leave_a_quarter_of_the_slots_to_other_entries() {
     let mut log = small();
     log.keep_reserve();
-    let extended = log.extend(Index::ZERO, &run_of(&[1; 20]), Index::ZERO, Term(1));
+    let extended = log.extend(Index::ZERO, &run_of(&[1; 20]), Index::ZERO, LATE);
     assert_eq!(extended, Ok(Extended { verified: Index(12), truncated: None }));
     assert!(log.is_pressed());
     assert_eq!(log.room_for_command(), 0);
@@ -355,25 +355,13 @@ fn commands_leave_a_quarter_of_the_slots_to_other_entries() {
 }
 
 #[test]
-fn what_an_earlier_leader_has_left_may_have_the_room_of_the_new_ones_first_entry() {
-    let mut log = small();
-    log.keep_reserve();
-    log.extend(Index::ZERO, &run_of(&[1; 14]), Index::ZERO, Term(1)).unwrap();
-    assert_eq!(log.last().index, Index(12));
-    let run = run_of(&[1, 1, 1, 2]);
-    let extended = log.extend(Index(12), &run, Index::ZERO, Term(2)).unwrap();
-    assert_eq!(extended.verified, Index(15), "and no command of its own");
-    log.append(Term(2), EntryKind::Noop, &[]).unwrap();
-}
-
-#[test]
 fn commands_leave_an_eighth_of_the_bytes_to_other_entries() {
     for (last, fits) in [(28, true), (29, false)] {
         let mut log = small();
         log.keep_reserve();
         let mut run = encode(1, 2, &[0; 60]).repeat(3);
         run.extend(encode(1, 2, &vec![0; last]));
-        let extended = log.extend(Index::ZERO, &run, Index::ZERO, Term(1)).unwrap();
+        let extended = log.extend(Index::ZERO, &run, Index::ZERO, LATE).unwrap();
         assert_eq!(extended.verified, Index(if fits { 4 } else { 3 }));
         assert_eq!(log.is_pressed(), !fits);
         log.append(Term(1), EntryKind::Noop, &[]).unwrap();
