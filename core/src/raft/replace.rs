@@ -58,11 +58,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         true
     }
 
-    /// Says hello to all others when no configuration names us: whoever took us into the epoch may
-    /// have lost the entry that would have.
+    /// Says hello to all others when no configuration that is known to be committed names us: whoever
+    /// took us into the epoch may have lost the entry that did.
     pub(super) fn seek_place(&mut self) {
         let is_named = self.configuration.find(self.member()).is_some();
-        if is_named || self.options.is_joining || self.is_removed() {
+        let is_settled = self.configuration.index <= self.commit;
+        if is_named && is_settled || self.options.is_joining || self.is_removed() {
             return;
         }
         let nonce = Nonce(nonzero(&mut self.random));
