@@ -3,7 +3,7 @@
 
 use rand_core::Rng;
 
-use super::{Node, NodeError, Platform};
+use super::{Node, NodeError, Platform, ResponseOf, Sessions};
 use crate::configuration::{MEMBER_BYTES_MAX, Members, encode_members};
 use crate::log::Memory;
 use crate::machine::{BadSnapshot, Full, Sink, Source, StateMachine};
@@ -24,9 +24,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     /// # Errors
     /// `BadSnapshot`: they are none; the node must not be used.
     pub fn restore<K: Source>(&mut self, contents: &mut K) -> Result<(), BadSnapshot> {
-        Head::<MEMBERS>::read(contents)?;
-        self.sessions.restore(contents)?;
-        self.machine.restore(contents)
+        take::<P, MEMBERS, SESSIONS>(contents, &mut self.sessions, &mut self.machine)
     }
 
     /// Takes the kept snapshot, of `length` bytes, from the storage itself: [`restore`](Self::restore)
@@ -39,9 +37,8 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         let name = SnapshotName { length, ..SnapshotName::default() };
         let storage = &mut self.storage;
         let mut reading = Reading { storage, place: Place::Kept, name, offset: 0, error: None };
-        let restored = Head::<MEMBERS>::read(&mut reading)
-            .and_then(|_| self.sessions.restore(&mut reading))
-            .and_then(|()| self.machine.restore(&mut reading));
+        let (sessions, machine) = (&mut self.sessions, &mut self.machine);
+        let restored = take::<P, MEMBERS, SESSIONS>(&mut reading, sessions, machine);
         match (reading.error, restored) {
             (Some(error), _) => Err(NodeError::Storage(error)),
             (None, Err(BadSnapshot)) => Err(NodeError::Snapshot),
@@ -164,7 +161,7 @@ where
 pub(super) fn install<P: Platform, const MEMBERS: usize, const SESSIONS: usize>(
     install: Install<'_, P::Memory, P::Random, P::Seal, MEMBERS>,
     storage: &mut P::Storage,
-    sessions: &mut super::Sessions<super::ResponseOf<P>, SESSIONS>,
+    sessions: &mut Sessions<ResponseOf<P>, SESSIONS>,
     machine: &mut P::Machine,
 ) -> Result<Option<EntryId>, NodeError<ErrorOf<P>>> {
     let name = install.name();
@@ -219,6 +216,17 @@ fn is_intact<S: Storage>(storage: &mut S, name: SnapshotName) -> Result<bool, S:
         offset = offset.saturating_add(u64::try_from(into.len()).unwrap_or(u64::MAX));
     }
     Ok(digest.finalize() == name.checksum)
+}
+
+/// Takes the whole contents of a snapshot.
+fn take<P: Platform, const MEMBERS: usize, const SESSIONS: usize>(
+    contents: &mut impl Source,
+    sessions: &mut Sessions<ResponseOf<P>, SESSIONS>,
+    machine: &mut P::Machine,
+) -> Result<(), BadSnapshot> {
+    Head::<MEMBERS>::read(contents)?;
+    sessions.restore(contents)?;
+    machine.restore(contents)
 }
 
 /// How many bytes are summed up at a time.
