@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use coracle::{
-    Buffers, Client, ClientOptions, ClusterId, Index, Members, Node, NodeId, Options, Platform,
-    Raft, Saved, Server, SetupError, Slot, Ticks, Timing,
+    Buffers, Client, ClientOptions, ClusterId, Node, NodeId, Options, Platform, Raft, Server,
+    SetupError, Slot, Ticks, Timing,
 };
 use coracle_disk::{Identity, Recovered};
 use coracle_machines::{LIMIT_BYTES, Machine, Slot as KeySlot};
@@ -103,17 +103,9 @@ fn raft(
     random: ChaCha8Rng,
     recovered: &Recovered,
 ) -> io::Result<HostRaft> {
-    let Some(hard) = recovered.hard else {
+    let Some(saved) = recovered.saved() else {
         let raft = Raft::new(options, others, memory, random, FastChecksum);
         return raft.map_err(|error| io::Error::other(why(&error, others.len() + 1)));
-    };
-    let kept = recovered.snapshot.as_ref();
-    let saved = Saved {
-        hard,
-        applied: kept.map_or(Index::ZERO, |kept| kept.applied.index),
-        base: recovered.base,
-        configuration: kept.map_or(Index::ZERO, |kept| kept.configuration),
-        members: kept.and_then(|kept| Members::parse(&kept.members)),
     };
     let raft = Raft::recover(options, others, memory, random, FastChecksum, &saved);
     let mut raft = raft.map_err(|error| io::Error::other(why(&error, others.len() + 1)))?;
@@ -121,7 +113,7 @@ fn raft(
     taken.map_err(|error| io::Error::other(format!("no node runs: {error}")))?;
     info!(
         "Node {} goes on from its directory, in term {} with entries up to index {}",
-        options.id, hard.term, recovered.last.index
+        options.id, saved.hard.term, recovered.last.index
     );
     Ok(raft)
 }

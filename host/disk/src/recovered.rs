@@ -1,6 +1,6 @@
 //! What a directory holds: read and checked whole, and not changed.
 
-use coracle::{EntryId, HardState, Index, Term};
+use coracle::{EntryId, HardState, Index, Members, Saved, Term};
 
 use crate::entry::walk;
 use crate::error::{Damage, DiskError};
@@ -75,6 +75,19 @@ impl Recovered {
     /// [`DiskError`]: something is missing, damaged or of another version.
     pub fn read<F: Files>(files: &F) -> Result<Self, DiskError> {
         find(files).map(|found| found.recovered)
+    }
+
+    /// The same as [`coracle::Raft::recover`] takes it; none without a hard state.
+    #[must_use]
+    pub fn saved(&self) -> Option<Saved<'_>> {
+        let kept = self.snapshot.as_ref();
+        Some(Saved {
+            hard: self.hard?,
+            applied: kept.map_or(Index::ZERO, |kept| kept.applied.index),
+            base: self.base,
+            configuration: kept.map_or(Index::ZERO, |kept| kept.configuration),
+            members: kept.and_then(|kept| Members::parse(&kept.members)),
+        })
     }
 }
 

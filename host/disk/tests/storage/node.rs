@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use coracle::{
-    Array, BadSnapshot, Checksum, ClusterId, Event, Full, Index, Members, Node, NodeId, Options,
-    Platform, ProposeError, Raft, RoleName, Saved, Sink, Source, StateMachine, Ticks, Timing,
+    Array, BadSnapshot, Checksum, ClusterId, Event, Full, Node, NodeId, Options, Platform,
+    ProposeError, Raft, RoleName, Sink, Source, StateMachine, Ticks, Timing,
 };
 use coracle_disk::{Directory, Disk, Identity, Recovered};
 use rand_core::SeedableRng;
@@ -151,16 +151,8 @@ fn raft(
     let options = Options::new(IDENTITY.cluster, ID, Timing::from_heartbeat(Ticks(10)));
     let random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let memory = Array::zeroed();
-    let Some(hard) = recovered.hard else {
+    let Some(saved) = recovered.saved() else {
         return Raft::new(&options, &[], memory, random, Checksum).unwrap();
-    };
-    let kept = recovered.snapshot.as_ref();
-    let saved = Saved {
-        hard,
-        applied: kept.map_or(Index::ZERO, |kept| kept.applied.index),
-        base: recovered.base,
-        configuration: kept.map_or(Index::ZERO, |kept| kept.configuration),
-        members: kept.and_then(|kept| Members::parse(&kept.members)),
     };
     let mut raft = Raft::recover(&options, &[], memory, random, Checksum, &saved).unwrap();
     raft.recover_run(&recovered.run).unwrap();
