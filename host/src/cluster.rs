@@ -21,6 +21,7 @@ use crate::client::Session;
 use crate::print::print;
 use crate::prompt::Prompt;
 use crate::roster::loopback;
+use crate::signals::ENDED_BY_SIGNAL;
 
 pub use actions::{Action, Who};
 use folder::Folder;
@@ -200,5 +201,3 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 const ASK_INTERVAL: Duration = Duration::from_millis(20);
 const MOST_ATTEMPTS: u32 = 10;
 const PAUSE_STEP: Duration = Duration::from_millis(10);
-/// What a shell reports for a program that an interrupt ended.
-const ENDED_BY_SIGNAL: i32 = 130;

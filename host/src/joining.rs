@@ -15,7 +15,7 @@ use log::info;
 use mio::Waker;
 
 use crate::cli::MAX_NODES;
-use crate::client::{Failure, Roll, Session};
+use crate::client::{Failure, Session};
 use crate::event_loop::wake;
 use crate::roster::{Peer, Roster, address_like};
 use crate::seal::FastChecksum;
@@ -184,8 +184,7 @@ fn knock(session: &mut Session, change: Change, refusal: &Sender<String>, waker:
 /// Whether the members that are committed name this life of this node.
 fn is_in(session: &mut Session, change: Change) -> bool {
     let Change::Add { member, .. } = change else { return false };
-    let names = |roll: &Roll| roll.members.iter().any(|named| named.member == member);
-    session.members().is_ok_and(|roll| roll.is_committed && names(&roll))
+    session.members().is_ok_and(|roll| roll.is_committed && roll.find(member).is_some())
 }
 
 /// An address as configurations hold it: 4 or 16 bytes of IP, then the port, big-endian.

@@ -25,6 +25,7 @@ mod roster;
 mod seal;
 mod servers;
 mod setup;
+mod signals;
 mod status;
 mod storage;
 mod timer;

@@ -31,6 +31,7 @@ use crate::local::{Local, Step, Taken};
 use crate::print::complain;
 use crate::roster::Roster;
 use crate::setup::{self, DATAGRAM_BYTES, HostNode};
+use crate::signals;
 use crate::traffic::Traffic;
 use forward::Forwarder;
 use journal::Journal;
@@ -72,7 +73,7 @@ pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
     };
     process.run()?;
     // The console may wait for input for ever.
-    if process.leaving.as_ref().is_some_and(Leaving::is_wanted) {
+    if signals::is_wanted() {
         return Ok(());
     }
     if process.node.raft().is_removed() {

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use coracle::message::{Admin, AdminAnswer};
-use coracle::{Change, ChangeError, Index, Member, Members, NodeId, Outcome, Part, TransferError};
+use coracle::{
+    Change, ChangeError, Index, Member, MemberId, Members, NodeId, Outcome, Part, TransferError,
+};
 
 use super::{Failure, STATUS_LIMIT, Session, ended, not_started};
 
@@ -19,10 +21,19 @@ pub struct Roll {
 }
 
 impl Roll {
+    /// What it says of this life of a node.
+    pub fn find(&self, member: MemberId) -> Option<&Member> {
+        self.members.iter().find(|named| named.member == member)
+    }
+
+    /// Whether no change is under way.
+    pub fn is_settled(&self) -> bool {
+        self.is_committed && !self.members.iter().any(|member| member.part.is_joint())
+    }
+
     /// Whether the members are as this change makes them, for good.
     fn is_after(&self, change: Change) -> bool {
-        let is_settled = !self.members.iter().any(|member| member.part.is_joint());
-        if !self.is_committed || !is_settled || self.members.is_empty() {
+        if !self.is_settled() || self.members.is_empty() {
             return false;
         }
         let parts = |id: NodeId| {
@@ -30,9 +41,7 @@ impl Roll {
             lives.map(|member| member.part)
         };
         let (id, is_meant): (NodeId, fn(Part) -> bool) = match change {
-            Change::Add { member, .. } => {
-                return self.members.iter().any(|named| named.member == member);
-            }
+            Change::Add { member, .. } => return self.find(member).is_some(),
             Change::Remove(id) => return parts(id).next().is_none(),
             // Until it has the log it is one that will be promoted.
             Change::Promote(id) => (id, |part| matches!(part, Part::Voter | Part::Recruit)),
@@ -271,7 +280,7 @@ fn transfer_error(error: TransferError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use coracle::{Address, Incarnation, MemberId};
+    use coracle::{Address, Incarnation};
 
     use super::*;
 

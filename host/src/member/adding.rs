@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use coracle::{Change, Index, Member, MemberId, NodeId, Part, RoleName};
 
-use crate::client::{Failure, Roll, Session};
+use crate::client::{Failure, Session};
 use crate::joining::{encode, place};
 use crate::print::print;
 use crate::roster::any_address;
@@ -86,8 +86,8 @@ impl Newcomer {
         let deadline = Instant::now() + limit;
         loop {
             let now = match session.members() {
-                Ok(roll) => match find(&roll, self.member).map(|named| named.part) {
-                    Some(now) if now == part && is_settled(&roll) => return Ok(roll.version),
+                Ok(roll) => match roll.find(self.member).map(|named| named.part) {
+                    Some(now) if now == part && roll.is_settled() => return Ok(roll.version),
                     Some(now) => format!("node {id} is a {now}"),
                     None => format!("node {id} is no member"),
                 },
@@ -121,7 +121,7 @@ pub fn replace(
     };
     let part = if replaced.part == Part::Learner { Part::Learner } else { Part::Voter };
     // One that an earlier attempt has added is not added again.
-    if find(&roll, new.member).is_none() {
+    if roll.find(new.member).is_none() {
         let version = new.add(session, part == Part::Voter).map_err(|failure| match failure {
             Failure::Refused(_) => Unfinished::Failed(failure),
             Failure::Unknown(why) => {
@@ -151,14 +151,6 @@ pub fn replace(
             "node {id} was added and has its part; whether node {old} was removed is unknown: {why}"
         ))),
     }
-}
-
-fn find(roll: &Roll, member: MemberId) -> Option<&Member> {
-    roll.members.iter().find(|named| named.member == member)
-}
-
-fn is_settled(roll: &Roll) -> bool {
-    roll.is_committed && !roll.members.iter().any(|named| named.part.is_joint())
 }
 
 /// Whoever does not read it any more can do without.

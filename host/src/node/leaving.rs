@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use coracle::{NodeId, Part, RoleName, Ticks, Timing, TransferError};
 use log::{info, warn};
@@ -12,10 +11,10 @@ use crate::event_loop::wake;
 use crate::faults::Life;
 use crate::print::complain;
 use crate::setup::HostNode;
+use crate::signals;
 
-/// Whether a node is to end, and how far it has come with that.
+/// How far a node has come with its end.
 pub struct Leaving {
-    wanted: Arc<AtomicBool>,
     patience: Ticks,
     stage: Stage,
 }
@@ -37,29 +36,15 @@ impl Leaving {
     /// # Errors
     /// When signals cannot be caught: they end the process as if nobody had asked.
     pub fn on_signal(waker: Arc<Waker>, timing: Timing) -> io::Result<Self> {
-        let wanted = Arc::new(AtomicBool::new(false));
-        let noted = Arc::clone(&wanted);
-        let note = move || {
-            if noted.swap(true, Ordering::Relaxed) {
-                complain("ended by a second signal");
-                std::process::exit(ENDED_BY_SIGNAL);
-            }
-            wake(&waker);
-        };
-        ctrlc::set_handler(note).map_err(io::Error::other)?;
+        signals::heed(move || wake(&waker), || complain("ended by a second signal"))?;
         let patience = timing.election_min.min(MOST_PATIENCE);
-        Ok(Self { wanted, patience, stage: Stage::Staying })
-    }
-
-    /// Whether a signal has asked for it.
-    pub fn is_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed)
+        Ok(Self { patience, stage: Stage::Staying })
     }
 
     /// Begins a handover where one is needed. To be called before the node is polled, so that it is
     /// sent at once.
     pub fn begin(&mut self, node: &mut HostNode, now: Ticks) {
-        if !self.is_wanted() {
+        if !signals::is_wanted() {
             return;
         }
         if let Stage::Staying = self.stage {
@@ -124,5 +109,3 @@ fn has_other_voters(node: &HostNode) -> bool {
 
 /// However slow elections are: whoever sends a signal waits for the end.
 const MOST_PATIENCE: Ticks = Ticks(1_000_000);
-/// What a shell reports for a program that an interrupt ended.
-const ENDED_BY_SIGNAL: i32 = 130;

@@ -8,43 +8,48 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use crate::process::{Process, free_ports};
+use crate::scratch;
 
 const PROMPT: &str = "* Enter a command: ";
 const SEGMENT: &str = "log-00000001";
 
-/// A directory that goes away with its guard.
-struct Folder(PathBuf);
+/// The directory of a node, in one that goes away with its guard.
+struct Folder {
+    path: PathBuf,
+    _around: scratch::Folder,
+}
 
 impl Folder {
-    /// The name of a directory that is not there.
+    /// A directory that is not there.
     fn missing(name: &str) -> Self {
-        let temporary = std::env::temp_dir().canonicalize().unwrap();
-        Self(temporary.join(format!("coracle-inspect-{}-{name}", std::process::id())))
+        let around = scratch::Folder::new(&format!("inspect-{name}"));
+        let path = Path::new(around.path()).canonicalize().unwrap().join("node");
+        Self { path, _around: around }
     }
 
     fn empty(name: &str) -> Self {
         let folder = Self::missing(name);
-        fs::create_dir(&folder.0).unwrap();
+        fs::create_dir(&folder.path).unwrap();
         folder
     }
 
     fn path(&self) -> &str {
-        self.0.to_str().unwrap()
+        self.path.to_str().unwrap()
     }
 
     fn bytes(&self, file: &str) -> Vec<u8> {
-        fs::read(self.0.join(file)).unwrap()
+        fs::read(self.path.join(file)).unwrap()
     }
 
     fn change(&self, file: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = self.bytes(file);
         change(&mut bytes);
-        fs::write(self.0.join(file), bytes).unwrap();
+        fs::write(self.path.join(file), bytes).unwrap();
     }
 
     /// All files with their bytes and the time of their last change.
     fn contents(&self) -> Vec<(OsString, Vec<u8>, SystemTime)> {
-        let mut files: Vec<_> = fs::read_dir(&self.0)
+        let mut files: Vec<_> = fs::read_dir(&self.path)
             .unwrap()
             .map(|entry| {
                 let entry = entry.unwrap();
@@ -54,14 +59,6 @@ impl Folder {
             .collect();
         files.sort();
         files
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if self.0.exists() {
-            fs::remove_dir_all(&self.0).unwrap();
-        }
     }
 }
 
@@ -209,7 +206,7 @@ fn damage_is_named_alike_by_the_node_and_by_inspect() {
     let (folder, port) = killed("damaged");
     folder.change(SEGMENT, |bytes| bytes[130] ^= 1);
     let before = folder.contents();
-    let why = refused(&folder.0);
+    let why = refused(&folder.path);
     let place = format!("error: {}/{SEGMENT} is damaged at byte 80: ", folder.path());
     assert!(why.starts_with(&place), "{why}");
     assert!(why.contains("move the whole directory away"), "{why}");
@@ -257,7 +254,7 @@ fn a_snapshot_is_shown_and_none_of_its_bytes_is_damaged_unnoticed() {
     assert_eq!(whole.len() as u64, 4096 + bytes);
     for (at, offset) in [(9, 0), (4095, 0), (4096, 4096), (whole.len() - 1, 4096)] {
         folder.change("snapshot", |bytes| bytes[at] ^= 0x10);
-        let why = refused(&folder.0);
+        let why = refused(&folder.path);
         let place = format!("error: {}/snapshot is damaged at byte {offset}: ", folder.path());
         assert!(why.starts_with(&place), "{at}: {why}");
         let mut node = Process::start(&arguments);
@@ -276,8 +273,8 @@ fn a_snapshot_is_shown_and_none_of_its_bytes_is_damaged_unnoticed() {
 #[test]
 fn a_directory_that_has_lost_its_state_is_damaged_and_not_empty() {
     let (folder, _) = killed("stateless");
-    fs::remove_file(folder.0.join("state")).unwrap();
-    let why = refused(&folder.0);
+    fs::remove_file(folder.path.join("state")).unwrap();
+    let why = refused(&folder.path);
     let place = format!("error: {}/state is damaged at byte 0: the file is missing", folder.path());
     assert!(why.starts_with(&place), "{why}");
 }
@@ -286,24 +283,24 @@ fn a_directory_that_has_lost_its_state_is_damaged_and_not_empty() {
 fn a_directory_without_a_node_is_an_error_and_stays_as_it_is() {
     let missing = Folder::missing("nothing");
     assert_eq!(
-        refused(&missing.0),
+        refused(&missing.path),
         format!(
             "error: {} cannot be found (No such file or directory (os error 2)); nothing was \
              changed\n",
             missing.path()
         )
     );
-    assert!(!missing.0.exists());
+    assert!(!missing.path.exists());
     let empty = Folder::empty("empty");
     let none = format!(
         "error: {} holds no node's state: nothing was ever confirmed in it\n",
         empty.path()
     );
-    assert_eq!(refused(&empty.0), none);
+    assert_eq!(refused(&empty.path), none);
     assert_eq!(empty.contents(), []);
-    fs::write(empty.0.join("letter"), "of somebody else").unwrap();
-    assert_eq!(refused(&empty.0), none);
-    let why = refused(&empty.0.join("letter"));
+    fs::write(empty.path.join("letter"), "of somebody else").unwrap();
+    assert_eq!(refused(&empty.path), none);
+    let why = refused(&empty.path.join("letter"));
     assert!(why.contains("/letter cannot be listed (Not a directory"), "{why}");
 }
 
@@ -312,7 +309,7 @@ fn a_file_of_another_node_is_told_apart_from_damage() {
     let (folder, _) = killed("own");
     let (other, _) = killed("foreign");
     folder.change(SEGMENT, |bytes| *bytes = other.bytes(SEGMENT));
-    let why = refused(&folder.0);
+    let why = refused(&folder.path);
     let place =
         format!("error: {}/{SEGMENT}: this segment is of another life of a node", folder.path());
     assert!(why.starts_with(&place), "{why}");
@@ -329,7 +326,7 @@ fn a_directory_in_use_is_left_alone() {
     }
     node.expect("* commit command: add 2");
     assert_eq!(
-        refused(&folder.0),
+        refused(&folder.path),
         format!(
             "error: {} is in use by another process; nothing was changed. Stop its node first, or \
              ask that with `coracle status`\n",
