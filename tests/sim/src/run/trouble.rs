@@ -1,7 +1,10 @@
 //! What goes wrong: phases, crashes, pauses, clocks and disks.
 
+use coracle::Part;
+
 use super::{Event, Run, Trace};
 use crate::faults::{Trouble, Victim};
+use crate::host::Host;
 use crate::hostile::{Target, forge};
 use crate::invariants::{Recovered, Verdict};
 use crate::network::{Address, Partition};
@@ -107,7 +110,7 @@ impl Run {
                 if is_too_much {
                     return Ok(());
                 }
-                self.crash(node, down);
+                self.fall(node, down);
                 self.lose_disk(node);
             }
             Trouble::Pause { victim, length } => {
@@ -160,8 +163,19 @@ impl Run {
         self.wake(node, now);
     }
 
-    /// The power of a node goes, and comes back after a while.
+    /// The power of a node goes, and comes back after a while: with nothing left where the run is
+    /// forgetful and the others can bear it.
     pub(super) fn crash(&mut self, node: usize, down: Micros) {
+        let is_up = self.hosts[node].peer.is_some();
+        let may = self.plan.is_forgetful && self.calm.is_none() && self.may_forget(node);
+        self.fall(node, down);
+        if is_up && may {
+            self.lose_disk(node);
+        }
+    }
+
+    /// The same, with everything kept.
+    fn fall(&mut self, node: usize, down: Micros) {
         if self.hosts[node].peer.is_none() {
             return;
         }
@@ -169,13 +183,9 @@ impl Run {
         self.count_node(node);
         self.counts.add("crashes", 1);
         self.locals.forget(node);
-        let forgets = self.plan.is_forgetful && self.calm.is_none() && self.may_forget(node);
         let host = &mut self.hosts[node];
         host.stop(&self.disks[node]);
         let life = host.life;
-        if forgets {
-            self.lose_disk(node);
-        }
         let down = if self.calm.is_some() { Micros(0) } else { down };
         self.queue.put_in(down, Event::Start { node, life });
     }
@@ -187,11 +197,11 @@ impl Run {
 
     /// Whether at most as many are down or recovering, with this one, as the rest can do without.
     fn may_forget(&self, node: usize) -> bool {
-        let is_ready = |host: &crate::host::Host| {
+        let is_ready = |host: &Host| {
             host.peer.as_ref().is_some_and(|peer| {
                 let raft = peer.raft();
                 let named = raft.configuration().find(raft.member());
-                let is_voter = named.is_some_and(|named| named.part == coracle::Part::Voter);
+                let is_voter = named.is_some_and(|named| named.part == Part::Voter);
                 is_voter && !raft.is_changing()
             })
         };
