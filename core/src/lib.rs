@@ -248,7 +248,9 @@ pub use raft::{
 };
 pub use seal::{Checksum, Seal};
 pub use snapshot::{Contents, Head, Snapshot, SnapshotName, Summary};
-pub use status::{Counters, Gauge, Limits, PeerPage, PeerStatus, ProgressStatus, RoleName, Status};
+pub use status::{
+    Condition, Counters, Gauge, Limits, PeerPage, PeerStatus, ProgressStatus, RoleName, Status,
+};
 pub use storage::{Persisted, Place, Saving, Staging, Storage, Volatile, VolatileSnapshots};
 pub use types::{
     ClientId, ClusterId, EntryId, Epoch, HardState, Incarnation, Index, MemberId, NodeId, Nonce,

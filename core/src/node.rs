@@ -255,6 +255,8 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         if self.is_dead {
             return Err(NodeError::Dead);
         }
+        // The machine is as it was at the start, for no command was applied.
+        self.raft.leave_dead_epoch(self.storage.is_durable());
         loop {
             match self.raft.poll() {
                 Some(Output::Transmit(transmit)) => {

@@ -5,6 +5,7 @@
 
 mod change;
 mod election;
+mod evidence;
 mod fingerprint;
 mod follower;
 mod formation;
@@ -51,6 +52,7 @@ use crate::snapshot::SnapshotName;
 use crate::sort::sort;
 use crate::status::Counters;
 use crate::types::{HardState, Incarnation, Index, MemberId, NodeId, Nonce, Ticks};
+use evidence::Evidence;
 use install::Incoming;
 use invariant::Fault;
 use link::{Link, PeerSet};
@@ -120,6 +122,11 @@ pub struct Raft<M, R, S, const N: usize> {
     /// Until then a leader may be alive that we have heard: nobody is elected by us (thesis 4.2.3).
     loyal_until: Ticks,
 
+    /// With whom it was started.
+    others: Vec<NodeId, N>,
+    /// What is learned of them while no leader is heard.
+    evidence: Evidence,
+
     // What is owed to whom.
     links: Vec<Link, N>,
     /// To whom a datagram is owed that acknowledges nothing.
@@ -177,8 +184,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         room.map_err(|_| SetupError::TooManyMembers { capacity: N })?;
         sort(&mut ids);
         let mut links = Vec::new();
-        for id in ids {
-            let room = links.push(Link::new(id));
+        for id in &ids {
+            let room = links.push(Link::new(*id));
             room.map_err(|_| SetupError::TooManyMembers { capacity: N })?;
         }
         let process = Nonce(nonzero(&mut random));
@@ -210,7 +217,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             wake: Ticks(0),
             timeout: Ticks(0),
             loyal_until: Ticks(0),
+            others: ids,
             links,
+            evidence: Evidence::default(),
             sends: PeerSet::EMPTY,
             replies: PeerSet::EMPTY,
             chunks: PeerSet::EMPTY,

@@ -98,6 +98,23 @@ macro_rules! for_each_rule {
                 a_log_of_four_kibibytes_serves_a_thousand_commands,
                 logs_of_640_bytes_serve_three_nodes_for_a_thousand_commands,
             ];
+            dead_epochs: [
+                who_waits_in_vain_asks_all_others_until_they_answer,
+                a_round_that_somebody_does_not_answer_is_given_up,
+                without_a_majority_that_may_be_alive_there_is_no_hope,
+                who_has_no_hope_says_so,
+                two_equal_rounds_without_hope_halt_who_holds_a_command,
+                rounds_with_different_answers_halt_nobody,
+                one_other_with_hope_keeps_the_epoch_alive,
+                a_late_append_ends_a_halt,
+                a_late_answer_of_an_older_life_condemns_nobody,
+                a_new_configuration_drops_the_evidence,
+                of_four_two_and_of_two_one_are_too_many,
+                who_holds_no_command_leaves_a_dead_epoch_as_another_life,
+                what_is_stored_is_not_left_behind,
+                a_joiner_whose_first_append_is_refused_stays_who_it_is,
+                a_leader_acts_upon_no_evidence,
+            ];
             formation: [
                 a_blank_node_asks_all_others_who_they_are,
                 a_blank_nodes_life_is_durable_before_anybody_hears_of_it,
