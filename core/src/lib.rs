@@ -130,7 +130,8 @@
 //!     while let Some(event) = node.poll(&mut buffer)? {
 //!         match event {
 //!             Event::Send { to, datagram } => network.send(to, datagram),
-//!             Event::Applied { .. } | Event::Reads(_) | Event::Restored { .. } => {}
+//!             Event::Applied { .. } | Event::Reads(_) => {}
+//!             Event::Restored { .. } | Event::LeftEpoch { .. } => {}
 //!         }
 //!     }
 //!     Ok(())
@@ -163,6 +164,9 @@
 //!   no event tells, and the entry that [`Event::Applied`] names may never come.
 //! - When [`Event::Restored`] comes, a leader's snapshot has replaced the state: no event tells of
 //!   the commands that it covers.
+//! - Where nothing is stored and too many were restarted at once, nothing can come of the epoch. A
+//!   node that held nothing begins anew, and says so by [`Event::LeftEpoch`]; any other keeps what it
+//!   holds, and its [`Condition`] is `Halted`. To give that up, put a new node in its place.
 //! - Reads begin with [`Node::read`] on any node. What they may see is there when [`Event::Reads`]
 //!   names them, or a later one, as ready.
 //! - After any [`NodeError`] but a small buffer the node says nothing more. With a medium it may be

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use coracle::wire::{is_reply, is_request};
 use coracle::{Address, Destination, Event, NodeId, RoleName, Ticks, Timing};
-use log::{debug, info};
+use log::{debug, info, warn};
 use mio::Waker;
 use num_bigint::BigInt;
 
@@ -316,6 +316,12 @@ impl Process {
                     self.tell(outcome);
                 }
                 Some(Event::Applied { .. }) => {}
+                Some(Event::LeftEpoch { epoch }) => {
+                    warn!(
+                        "Node {} held nothing of epoch {epoch}, of which nothing can come any more, and begins anew",
+                        self.node.raft().member().id
+                    );
+                }
                 Some(Event::Restored { last }) => {
                     info!(
                         "Node {} goes on from a snapshot up to index {}",

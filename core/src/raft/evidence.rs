@@ -243,18 +243,19 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// Begins anew as another life, blank, if the epoch is dead and this node holds nothing that a
-    /// client may have been told of; says whether it did. Whoever holds something stays as it is, for
+    /// client may have been told of; gives the epoch that it has left. Whoever holds something stays as it is, for
     /// its operator to decide: an append may still end that, if the answers were of others.
     ///
     /// With a medium that keeps entries (`is_stored`) the log must be empty too.
-    pub fn leave_dead_epoch(&mut self, is_stored: bool) -> bool {
+    pub fn leave_dead_epoch(&mut self, is_stored: bool) -> Option<Epoch> {
         let is_over = self.evidence.is_dead && self.leader().is_none();
         let is_written = is_stored && self.log.last().index > Index::ZERO;
         if !is_over || is_written || self.is_poisoned() || self.holds_something() {
-            return false;
+            return None;
         }
+        let epoch = self.hard.epoch;
         let incarnation = Incarnation(nonzero(&mut self.random));
         self.begin_anew(incarnation);
-        true
+        Some(epoch)
     }
 }

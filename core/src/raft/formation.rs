@@ -301,6 +301,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     pub(super) fn begin_anew(&mut self, incarnation: Incarnation) {
         self.hard = HardState { incarnation, ..HardState::default() };
         self.durability.hard_changed();
+        self.fail_reads();
         if self.log.last() != EntryId::default() {
             self.log.reset(EntryId::default());
             self.durability.replaced(Index::ZERO);

@@ -86,7 +86,10 @@ pub fn two_equal_rounds_without_hope_halt_who_holds_a_command() {
     round(&mut bench, &restarted);
     assert_eq!(bench.raft.condition(), Condition::Halted);
     assert_eq!(bench.raft.counters().epochs_lost, 1);
-    assert!(!bench.raft.leave_dead_epoch(false), "a client may have been told of the command");
+    assert!(
+        bench.raft.leave_dead_epoch(false).is_none(),
+        "a client may have been told of the command"
+    );
     round(&mut bench, &restarted);
     assert_eq!((bench.raft.member(), bench.raft.last()), (before, last));
     assert_eq!(bench.raft.counters().epochs_lost, 1, "it is the same loss");
@@ -176,12 +179,12 @@ pub fn of_four_two_and_of_two_one_are_too_many() {
     ];
     (0..2).for_each(|_| round(&mut bench, &answers));
     assert_eq!(bench.raft.condition(), Condition::Halted);
-    assert!(!bench.raft.leave_dead_epoch(false));
+    assert!(bench.raft.leave_dead_epoch(false).is_none());
     assert_eq!(bench.raft.last(), at(1, 2));
     let mut bench = Bench::of(2, 1, None, &[1, 1]);
     (0..2).for_each(|_| round(&mut bench, &[(life(ONE, 1), Standing::Blank)]));
     assert_eq!(bench.raft.condition(), Condition::Halted);
-    assert!(!bench.raft.leave_dead_epoch(false));
+    assert!(bench.raft.leave_dead_epoch(false).is_none());
     assert_eq!(bench.raft.last(), at(1, 2));
 }
 
@@ -194,7 +197,7 @@ pub fn who_holds_no_command_leaves_a_dead_epoch_as_another_life() {
     let answers = [(life(ONE, 1), other), (life(THREE, 1), Standing::Blank)];
     (0..2).for_each(|_| round(&mut bench, &answers));
     assert_eq!(bench.raft.condition(), Condition::Halted);
-    assert!(bench.raft.leave_dead_epoch(true), "nothing is stored but its name");
+    assert!(bench.raft.leave_dead_epoch(true).is_some(), "nothing is stored but its name");
     assert_ne!(bench.raft.member().incarnation, before.incarnation);
     assert_eq!(bench.raft.role(), RoleName::Blank);
     assert_eq!(bench.raft.condition(), Condition::Blank);
@@ -211,8 +214,8 @@ pub fn what_is_stored_is_not_left_behind() {
     let restarted = [(life(ONE, 1), Standing::Blank), (life(THREE, 1), Standing::Blank)];
     (0..2).for_each(|_| round(&mut bench, &restarted));
     assert_eq!(bench.raft.condition(), Condition::Halted);
-    assert!(!bench.raft.leave_dead_epoch(true), "the members are on the medium");
-    assert!(bench.raft.leave_dead_epoch(false));
+    assert!(bench.raft.leave_dead_epoch(true).is_none(), "the members are on the medium");
+    assert!(bench.raft.leave_dead_epoch(false).is_some());
     assert_eq!(bench.raft.last(), at(0, 0));
     assert!(bench.raft.configuration().members.is_empty());
 }
@@ -227,7 +230,7 @@ pub fn a_joiner_whose_first_append_is_refused_stays_who_it_is() {
     let answers = [(member(ONE), lives), (member(THREE), lives)];
     for _round in 0..4 {
         round(&mut bench, &answers);
-        assert!(!bench.raft.leave_dead_epoch(false));
+        assert!(bench.raft.leave_dead_epoch(false).is_none());
     }
     assert_eq!(bench.raft.member(), before);
     assert_eq!(bench.raft.condition(), Condition::CatchingUp);

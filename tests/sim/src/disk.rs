@@ -42,6 +42,8 @@ pub struct Disk {
 /// How a disk behaves.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Habits {
+    /// Whether it is none: then nothing outlives the node, and the node knows that.
+    pub is_volatile: bool,
     /// How many writes in a thousand are done when they return; the others are done later.
     pub at_once: u64,
     /// Whether the hard state is written before the entries, or else behind them: then entries may

@@ -209,7 +209,7 @@ impl Storage for Shared {
     type Error = DiskError;
 
     fn is_durable(&self) -> bool {
-        true
+        !self.0.borrow().habits.is_volatile
     }
 
     fn persist(&mut self, write: &Write<'_>, receipt: Receipt) -> Result<Persisted, DiskError> {

@@ -25,6 +25,8 @@ pub struct Plan {
     pub is_operated: bool,
     /// Whether whoever crashes comes back with nothing, as long as the rest can do without it.
     pub is_forgetful: bool,
+    /// Whether nothing is stored anywhere, and how many may be restarted at once.
+    pub storm: Option<Storm>,
     /// How large a log each of them has.
     pub logs: Vec<LogSize>,
     /// The largest datagram that each of them takes.
@@ -53,6 +55,15 @@ pub struct Plan {
     pub calm: Weather,
     /// What goes wrong, one phase after another.
     pub phases: Vec<Phase>,
+}
+
+/// How bad the restarts are where nothing is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storm {
+    /// At most so many are down or recovering at once as the rest can do without.
+    Borne,
+    /// Any number.
+    Beyond,
 }
 
 /// The memory of one log.
@@ -124,13 +135,19 @@ impl Plan {
         let calm = calm(election, chance);
         let logs = log_sizes(nodes, chance);
         let is_forgetful = Chance::new(seed, FORGETTING).permille(200);
+        let storm = storm(Chance::new(seed, STORMS)).filter(|_| !is_operated && founders < NODES);
         Self {
             seed,
             cluster: ClusterId(chance.number()),
             ids,
             founders,
             is_operated,
-            is_forgetful: !is_operated && founders > 2 && founders < NODES && is_forgetful,
+            is_forgetful: !is_operated
+                && storm.is_none()
+                && founders > 2
+                && founders < NODES
+                && is_forgetful,
+            storm,
             datagrams: datagrams(nodes, chance),
             tables: chance.pick(&[
                 Tables::Tiny,
@@ -146,7 +163,7 @@ impl Plan {
             is_tickless: chance.permille(700),
             batching: Micros(chance.pick(&[0, 0, election.0 / 200])),
             impatience: chance.pick(&[0, 0, 100, 500]),
-            disk: disk(election, chance),
+            disk: disk(election, storm, chance),
             clients: clients(election, chance),
             calm,
             phases: phases(nodes, election, calm, lease.is_some(), chance),
@@ -173,13 +190,14 @@ impl fmt::Display for Plan {
         let Timing { heartbeat, election_min, election_max, .. } = self.timing;
         write!(
             f,
-            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
+            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, storm: {:?}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
              {election_max}, logs {:?}, datagrams {:?}, tables {:?}, window {}, {:?}, {:?}, calm {:?}",
             self.ids.len(),
             self.ids,
             self.founders,
             self.is_operated,
             self.is_forgetful,
+            self.storm,
             self.lease,
             self.tick.0,
             self.logs,
@@ -195,6 +213,7 @@ impl fmt::Display for Plan {
 
 const PURPOSE: u64 = 1;
 const FORGETTING: u64 = 11;
+const STORMS: u64 = 12;
 
 fn cluster_size(chance: &mut Chance) -> usize {
     match chance.below(100) {
@@ -293,9 +312,16 @@ fn datagrams(nodes: usize, chance: &mut Chance) -> Vec<u16> {
     (0..nodes).map(|_| if differ { chance.pick(&[256, 512, 1200]) } else { one }).collect()
 }
 
-fn disk(election: Micros, chance: &mut Chance) -> DiskPlan {
+/// A fifth of the seeds, half of them without a bound.
+fn storm(mut chance: Chance) -> Option<Storm> {
+    let storm = if chance.coin() { Storm::Borne } else { Storm::Beyond };
+    chance.permille(200).then_some(storm)
+}
+
+fn disk(election: Micros, storm: Option<Storm>, chance: &mut Chance) -> DiskPlan {
     let at_once = chance.pick(&[1000, 1000, 0, 500]);
-    let habits = Habits {
+    let mut habits = Habits {
+        is_volatile: storm.is_some(),
         at_once,
         hard_first: chance.coin(),
         snapshot_is_barrier: chance.coin(),
@@ -303,6 +329,9 @@ fn disk(election: Micros, chance: &mut Chance) -> DiskPlan {
         snapshot_room: chance.pick(&[u64::MAX, u64::MAX, u64::MAX, 250]),
         crash_in_write: false,
     };
+    if storm.is_some() {
+        habits = Habits { at_once: 1000, failing: 0, ..habits };
+    }
     DiskPlan {
         habits,
         sync: Micros(election.0 / chance.pick(&[3, 20, 200])),

@@ -177,7 +177,12 @@ impl<const N: usize> Desk<N> {
                 Some(Event::Applied { entry, response }) if leads => {
                     self.applied = Some((entry, response));
                 }
-                Some(Event::Applied { .. } | Event::Reads(_) | Event::Restored { .. }) => {}
+                Some(
+                    Event::Applied { .. }
+                    | Event::Reads(_)
+                    | Event::Restored { .. }
+                    | Event::LeftEpoch { .. },
+                ) => {}
             }
         }
         panic!("poll has always something left");

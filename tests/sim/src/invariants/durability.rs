@@ -144,8 +144,16 @@ impl Chronicle {
                 format!("{id} was started with a log from an empty disk")
             })?;
         }
-        self.lives[node] =
-            Life { view: *view, digest: scene.digest(), halves: scene.halves(), log, looks: 0 };
+        let commands = (1..=log.len() as u64).map(Index).filter(|index| scene.is_command(*index));
+        let commands = commands.collect();
+        self.lives[node] = Life {
+            commands,
+            view: *view,
+            digest: scene.digest(),
+            halves: scene.halves(),
+            log,
+            ..Life::default()
+        };
         if view.applied == Index::ZERO {
             return Ok(());
         }

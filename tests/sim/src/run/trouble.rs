@@ -9,6 +9,7 @@ use crate::hostile::{Target, forge};
 use crate::invariants::{Recovered, Verdict};
 use crate::network::{Address, Partition};
 use crate::peer::view;
+use crate::plan::Storm;
 use crate::queue::Micros;
 
 use super::step::Stage;
@@ -100,11 +101,19 @@ impl Run {
             }
             Trouble::CrashInWrite { victim, down } => {
                 let node = self.victim(victim);
+                if self.plan.storm.is_some() {
+                    self.hosts[node].crash_in = Some((0, down));
+                    return Ok(());
+                }
                 self.hosts[node].crash_in_write = Some(down);
                 self.disks[node].0.borrow_mut().habits.crash_in_write = true;
             }
             Trouble::Wipe { victim, down } => {
                 let node = self.victim(victim);
+                if self.plan.storm.is_some() {
+                    self.crash(node, down);
+                    return Ok(());
+                }
                 let is_too_much = self.plan.is_operated && !self.may_lose(node)
                     || self.plan.is_forgetful && !self.may_forget(node);
                 if is_too_much {
@@ -166,10 +175,24 @@ impl Run {
     /// The power of a node goes, and comes back after a while: with nothing left where the run is
     /// forgetful and the others can bear it.
     pub(super) fn crash(&mut self, node: usize, down: Micros) {
-        let is_up = self.hosts[node].peer.is_some();
-        let may = self.plan.is_forgetful && self.calm.is_none() && self.may_forget(node);
+        if self.hosts[node].peer.is_none() {
+            return;
+        }
+        let may = self.may_forget(node);
+        if self.plan.storm == Some(Storm::Borne) && !may {
+            // The others could not do without it.
+            self.hosts[node].crash_in = None;
+            return;
+        }
         self.fall(node, down);
-        if is_up && may {
+        if self.plan.storm.is_some() {
+            self.counts.add("restarts with nothing stored", 1);
+            if !may {
+                self.has_gone_beyond = true;
+                self.chronicle.let_worlds_end();
+            }
+            self.disks[node].0.borrow_mut().wipe();
+        } else if self.plan.is_forgetful && self.calm.is_none() && may {
             self.lose_disk(node);
         }
     }
