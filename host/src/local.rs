@@ -118,6 +118,13 @@ impl Local {
         }
     }
 
+    /// Another node has taken the place of the one that was asked.
+    pub const fn ask_again(&mut self) {
+        if let Read::Waiting(_) = self.read {
+            self.read = Read::Due(self.now);
+        }
+    }
+
     /// Some reads have come to an end: gives the value if ours is one of those that may be read.
     pub fn on_reads(&mut self, reads: Reads, node: &HostNode) -> Option<Outcome> {
         let Read::Waiting(id) = self.read else { return None };
