@@ -313,7 +313,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         (self.was_member, self.entry_limit) = (false, self.log.largest_entry());
         (self.incoming, self.loyal_until) = (None, self.now);
         self.evidence = Evidence::default();
-        self.links = self.others.iter().map(|id| Link::new(*id)).collect();
+        self.links.clear();
+        for id in &self.others {
+            // There is room: there was at the start.
+            let _room = self.links.push(Link::new(*id));
+        }
         (self.replies, self.chunks) = (PeerSet::EMPTY, PeerSet::EMPTY);
         self.role = Role::Blank(Formation::default());
         self.start_hello_round();
