@@ -469,6 +469,27 @@ macro_rules! for_each_rule {
                 a_vote_for_one_life_of_a_node_is_none_for_the_next,
                 a_vote_for_one_life_is_none_for_the_next_while_no_members_are_known,
             ];
+            warm: [
+                a_member_that_left_an_image_goes_on_in_the_same_life,
+                a_leader_that_left_an_image_follows_at_first,
+                what_was_acknowledged_before_an_image_is_held_after_it,
+                a_log_that_was_dropped_in_front_needs_no_snapshot,
+                a_member_with_leases_votes_for_nobody_at_first,
+                a_blank_member_that_left_an_image_is_blank_in_the_same_life,
+                a_node_that_left_an_image_says_nothing_more,
+                an_image_is_taken_up_once,
+                an_image_of_which_a_part_is_void_is_none,
+                a_flipped_bit_anywhere_in_an_image_is_found,
+                an_image_that_was_cut_short_is_found,
+                an_image_may_lie_in_more_memory_than_it_takes,
+                an_image_of_another_node_is_refused,
+                an_image_that_does_not_fit_leaves_a_blank_node,
+                an_image_without_room_is_an_error_and_no_end,
+                a_durable_storage_neither_leaves_an_image_nor_takes_one,
+                a_node_that_has_run_takes_no_image,
+                a_node_that_has_failed_leaves_no_image,
+                a_damaged_image_makes_a_new_life_that_is_taken_in,
+            ];
             wire: [
                 what_is_written_is_what_is_read,
                 a_truncated_datagram_is_rejected,
