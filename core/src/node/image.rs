@@ -7,7 +7,7 @@
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
-use super::{Node, Platform, Sessions};
+use super::{Node, Platform};
 use crate::bytes::copy;
 use crate::machine::{BadSnapshot, Full, Sink, StateMachine};
 use crate::raft::{ResumeError, Retained};
@@ -158,7 +158,8 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     /// [leases](crate::Options::lease) votes for nobody for an election timeout.
     ///
     /// # Errors
-    /// [`ResumeError`]: the node is blank, in the new life that it has drawn, and may be used.
+    /// [`ResumeError`]: the node is blank, in the new life that it has drawn, and may be used; but for
+    /// [`ResumeError::State`], after which it is dead, since its state machine may have been touched.
     pub fn resume(&mut self, image: &mut [u8]) -> Result<(), ResumeError> {
         let resumed = self.try_resume(image);
         // Nothing has left the node yet. Until here a crash finds the image as it was.
@@ -179,12 +180,8 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
             if contents.is_empty() { Ok(()) } else { Err(BadSnapshot) }
         });
         if restored.is_err() {
-            self.raft.drop_retained();
-            self.sessions = Sessions::new();
-            // A state that was read from some of the bytes goes, too: from none at all there is only
-            // the initial one.
-            let mut nothing: &[u8] = &[];
-            let _initial = self.machine.restore(&mut nothing);
+            // Nothing of it may be left: the state machine may have read a part.
+            self.is_dead = true;
             return Err(ResumeError::State);
         }
         self.raft.resume(&retained, configuration);

@@ -30,8 +30,8 @@ pub(crate) struct Retained {
     pub(crate) log_bytes: u64,
 }
 
-/// Why a node does not go on as the life that left an image. It is as blank as it was, in the new
-/// life that it has drawn, and the image is void.
+/// Why a node does not go on as the life that left an image. The image is void. The node is as blank
+/// as it was, in the new life that it has drawn, but for [`State`](Self::State).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -47,7 +47,8 @@ pub enum ResumeError {
     Other,
     /// It has more members or entries than there is room for.
     TooSmall,
-    /// Its sessions or its state are none of this state machine's, or there is no room for them.
+    /// Its sessions or its state are none of this state machine's, or there is no room for them. The
+    /// node is dead, since its state machine may have been touched: make another one.
     State,
     /// The storage is durable: a node is recovered from that.
     Durable,
