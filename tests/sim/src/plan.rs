@@ -25,6 +25,8 @@ pub struct Plan {
     pub is_operated: bool,
     /// Whether whoever crashes comes back with nothing, as long as the rest can do without it.
     pub is_forgetful: bool,
+    /// Whether nothing is stored, and whoever ends may leave an image of itself.
+    pub is_warm: bool,
     /// How large a log each of them has.
     pub logs: Vec<LogSize>,
     /// The largest datagram that each of them takes.
@@ -86,6 +88,18 @@ pub struct DiskPlan {
     pub news: Micros,
 }
 
+impl DiskPlan {
+    /// No disk at all, if it is memory: what is written is there at once, and never refused.
+    const fn or_memory(mut self, is_memory: bool) -> Self {
+        if is_memory {
+            self.habits.is_memory = true;
+            self.habits.at_once = 1000;
+            self.habits.failing = 0;
+        }
+        self
+    }
+}
+
 /// What the clients of a run do.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientPlan {
@@ -124,13 +138,16 @@ impl Plan {
         let calm = calm(election, chance);
         let logs = log_sizes(nodes, chance);
         let is_forgetful = Chance::new(seed, FORGETTING).permille(200);
+        let is_forgetful = !is_operated && founders > 2 && founders < NODES && is_forgetful;
+        let is_warm = is_forgetful && Chance::new(seed, WARMTH).permille(500);
         Self {
             seed,
             cluster: ClusterId(chance.number()),
             ids,
             founders,
             is_operated,
-            is_forgetful: !is_operated && founders > 2 && founders < NODES && is_forgetful,
+            is_forgetful,
+            is_warm,
             datagrams: datagrams(nodes, chance),
             tables: chance.pick(&[
                 Tables::Tiny,
@@ -146,7 +163,7 @@ impl Plan {
             is_tickless: chance.permille(700),
             batching: Micros(chance.pick(&[0, 0, election.0 / 200])),
             impatience: chance.pick(&[0, 0, 100, 500]),
-            disk: disk(election, chance),
+            disk: disk(election, chance).or_memory(is_warm),
             clients: clients(election, chance),
             calm,
             phases: phases(nodes, election, calm, lease.is_some(), chance),
@@ -173,13 +190,14 @@ impl fmt::Display for Plan {
         let Timing { heartbeat, election_min, election_max, .. } = self.timing;
         write!(
             f,
-            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
+            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, warm: {}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
              {election_max}, logs {:?}, datagrams {:?}, tables {:?}, window {}, {:?}, {:?}, calm {:?}",
             self.ids.len(),
             self.ids,
             self.founders,
             self.is_operated,
             self.is_forgetful,
+            self.is_warm,
             self.lease,
             self.tick.0,
             self.logs,
@@ -195,6 +213,7 @@ impl fmt::Display for Plan {
 
 const PURPOSE: u64 = 1;
 const FORGETTING: u64 = 11;
+const WARMTH: u64 = 12;
 
 fn cluster_size(chance: &mut Chance) -> usize {
     match chance.below(100) {
@@ -302,6 +321,7 @@ fn disk(election: Micros, chance: &mut Chance) -> DiskPlan {
         failing: chance.pick(&[0, 0, 0, 2]),
         snapshot_room: chance.pick(&[u64::MAX, u64::MAX, u64::MAX, 250]),
         crash_in_write: false,
+        is_memory: false,
     };
     DiskPlan {
         habits,
