@@ -33,9 +33,9 @@
 //! # On a microcontroller
 //!
 //! `docs/footprint.md` has what a member takes of a Cortex-M3: flash, RAM, stack, and instructions
-//! for each call. Two whole programs are in `tests/firmware/examples`: a blocking loop, and a task
-//! that waits for a datagram or for [`Node::next_timeout`], whichever comes first, as one does under
-//! embassy. The core brings no executor.
+//! for each call. Whole programs are in `tests/firmware/examples`: a blocking loop, a task that waits
+//! for a datagram or for [`Node::next_timeout`], whichever comes first, as one does under embassy, and
+//! a member that goes on after a reset. The core brings no executor.
 //!
 //! - Give the log a static of its own and the node a `&'static mut` of it: an [`Array`] that is
 //!   [zeroed](Array::zeroed) takes no flash and never passes through the stack.
@@ -184,6 +184,9 @@
 //! For that a node needs room for one more member than the cluster has. The cluster serves while more
 //! than half of its voters run; where half of them or more are started again at once, the rest waits
 //! for ever. The voters' ids stay those of the start there: other ids may only be learners.
+//!
+//! A node that its own program ends, for a reset or for new firmware, can leave an [image](Node::retire)
+//! of itself in memory that survives, from which the next one [goes on](Node::resume) in the same life.
 //!
 //! # Beneath the node
 //!
