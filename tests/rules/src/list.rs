@@ -368,6 +368,7 @@ macro_rules! for_each_rule {
                 a_client_that_opens_twice_has_one_session,
                 a_command_in_an_unknown_session_is_not_run,
                 a_command_of_another_epoch_is_not_run,
+                a_node_of_an_epoch_that_has_committed_nothing_ends_no_session,
                 sessions_and_state_are_the_same_on_every_node,
                 a_retry_at_the_next_leader_takes_no_effect_again,
                 a_snapshot_has_the_sessions,

@@ -309,7 +309,9 @@ fn end(
             records.counts.expired += 1;
             Ok(())
         }
-        Outcome::Status(_)
+        // Never more members forget at once than the others can bear.
+        Outcome::EpochEnded
+        | Outcome::Status(_)
         | Outcome::Peers { .. }
         | Outcome::Admin(_)
         | Outcome::AnswerTooLong { .. } => {
