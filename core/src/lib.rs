@@ -33,9 +33,9 @@
 //! # On a microcontroller
 //!
 //! `docs/footprint.md` has what a member takes of a Cortex-M3: flash, RAM, stack, and instructions
-//! for each call. Two whole programs are in `tests/firmware/examples`: a blocking loop, and a task
-//! that waits for a datagram or for [`Node::next_timeout`], whichever comes first, as one does under
-//! embassy. The core brings no executor.
+//! for each call. Whole programs are in `tests/firmware/examples`: a blocking loop, a task that waits
+//! for a datagram or for [`Node::next_timeout`], whichever comes first, as one does under embassy, and
+//! a member that goes on after a reset. The core brings no executor.
 //!
 //! - Give the log a static of its own and the node a `&'static mut` of it: an [`Array`] that is
 //!   [zeroed](Array::zeroed) takes no flash and never passes through the stack.
@@ -189,6 +189,9 @@
 //! than half of its voters run; where half of them or more are started again at once, the rest waits
 //! for ever. The voters' ids stay those of the start there: other ids may only be learners.
 //!
+//! A node that its own program ends, for a reset or for new firmware, can leave an [image](Node::retire)
+//! of itself in memory that survives, from which the next one [goes on](Node::resume) in the same life.
+//!
 //! # Beneath the node
 //!
 //! [`Raft`] alone is for who has other ideas of storage, of sessions or of what a command is. Its
@@ -243,12 +246,12 @@ pub use configuration::{
 };
 pub use log::{Array, Buffers, Entry, EntryKind, LogError, MIN_LOG_BYTES, Memory, Slot};
 pub use machine::{BadSnapshot, Full, Sink, Source, StateMachine};
-pub use node::{Destination, Event, Node, NodeError, Platform, RaftOf};
+pub use node::{Destination, Event, Node, NodeError, Platform, RaftOf, RetireError};
 pub use options::{Lease, MAX_MEMBERS, MIN_LOG_SLOTS, Options, SetupError, Timing};
 pub use raft::{
     Apply, BufferTooSmall, Change, ChangeError, ClientRequest, Dropped, Install, Output, Persist,
-    Piece, ProposeError, Raft, ReadError, ReadId, Reads, Receipt, Received, RecoverError, Saved,
-    SendChunk, TransferError, Transmit, Violation, Write,
+    Piece, ProposeError, Raft, ReadError, ReadId, Reads, Receipt, Received, RecoverError,
+    ResumeError, Saved, SendChunk, TransferError, Transmit, Violation, Write,
 };
 pub use seal::{Checksum, Seal};
 pub use snapshot::{Contents, Head, Snapshot, SnapshotName, Summary};

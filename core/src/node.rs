@@ -5,11 +5,14 @@
 mod admin;
 mod apply;
 mod command;
+mod image;
 mod pending;
 mod reply;
 mod request;
 mod sessions;
 mod snapshot;
+
+pub use image::RetireError;
 
 use rand_core::Rng;
 

@@ -9,6 +9,7 @@ mod evidence;
 mod fingerprint;
 mod follower;
 mod formation;
+mod image;
 mod install;
 mod invariant;
 mod leader;
@@ -31,6 +32,7 @@ mod transfer;
 mod transmit;
 
 pub use change::{Change, ChangeError};
+pub use image::ResumeError;
 pub use install::Piece;
 pub use invariant::Violation;
 pub use output::{Apply, BufferTooSmall, Install, Output, Persist, Reads, SendChunk, Transmit};
@@ -40,6 +42,8 @@ pub use read::{ReadError, ReadId};
 pub use receive::{ClientRequest, Dropped, Received};
 pub use recover::{RecoverError, Saved};
 pub use transfer::TransferError;
+
+pub(crate) use image::Retained;
 
 use heapless::Vec;
 use rand_core::Rng;

@@ -373,6 +373,10 @@ fn answered<T>(
             None => Err(Failure::Refused("the answer is not understood".to_owned())),
         },
         Outcome::SessionExpired => Ok(None),
+        Outcome::EpochEnded => Err(Failure::Refused(
+            "the cluster was formed anew, without what it held, since this session was opened"
+                .to_owned(),
+        )),
         other => Err(ended(&other)),
     }
 }
@@ -390,6 +394,11 @@ fn ended(outcome: &Outcome<'_>) -> Failure {
         Outcome::Refused { refusal, fate } => by_fate(*fate, refused(*refusal)),
         Outcome::SessionExpired => Failure::Unknown(
             "the cluster no longer knows this session; it may have taken effect".to_owned(),
+        ),
+        Outcome::EpochEnded => Failure::Unknown(
+            "the cluster was formed anew, without what it held, and knows nothing of this session: it \
+             takes no effect any more, but may have had one before"
+                .to_owned(),
         ),
         Outcome::AnswerTooLong { bytes } => {
             Failure::Unknown(format!("its answer of {bytes} bytes is too long to be sent"))

@@ -156,6 +156,9 @@ fn finished(ending: &Ending<'_>) -> Outcome {
         Ending::SessionExpired => {
             Outcome::Unknown("this node's session has expired; it may have taken effect".to_owned())
         }
+        Ending::EpochEnded => {
+            Outcome::Unknown("the cluster was formed anew, without what it held".to_owned())
+        }
         Ending::Answered { .. }
         | Ending::Status(_)
         | Ending::Peers { .. }

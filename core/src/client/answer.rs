@@ -81,6 +81,12 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             {
                 Ok(Verdict::Ended(Ending::Applied(entry), response))
             }
+            (Wish::Query, Answer::Answered { .. } | Answer::SessionExpired)
+            | (Wish::Command(_), Answer::SessionExpired)
+                if self.is_of_ended_epoch(epoch) =>
+            {
+                Ok(Verdict::Ended(Ending::EpochEnded, &[]))
+            }
             (Wish::Query, Answer::Answered { index, answer }) => {
                 Ok(Verdict::Ended(Ending::Answered(index), answer))
             }
@@ -143,6 +149,13 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
                 | Answer::SessionExpired,
             ) => Err(ClientDropped::Unexpected),
         }
+    }
+
+    /// Whether there is a session, and it was in another epoch than the one that an answer is of. Of
+    /// two epochs only one commits anything, so the session's is over.
+    fn is_of_ended_epoch(&self, answered: Epoch) -> bool {
+        let is_other = |session: Session| session.epoch != answered && answered.0 != 0;
+        self.session.is_some_and(is_other)
     }
 
     const fn fate_of_refused(&self, active: &Active, wish: &Wish) -> Fate {
@@ -223,7 +236,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
     /// of it must not be taken for another one.
     const fn end(&mut self, kind: Kind, ending: Ending) {
         match (kind, ending) {
-            (_, Ending::SessionExpired) => self.session = None,
+            (_, Ending::SessionExpired | Ending::EpochEnded) => self.session = None,
             (Kind::Command, _) => self.spend_sequence(),
             (Kind::Query | Kind::Status(_) | Kind::Peers(..) | Kind::Admin(..), _) => {}
         }

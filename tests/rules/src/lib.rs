@@ -32,6 +32,7 @@ pub mod stragglers;
 pub mod time;
 pub mod vectors;
 pub mod votes;
+pub mod warm;
 pub mod wire;
 
 mod list;

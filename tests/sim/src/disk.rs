@@ -42,8 +42,6 @@ pub struct Disk {
 /// How a disk behaves.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Habits {
-    /// Whether it is none: then nothing outlives the node, and the node knows that.
-    pub is_volatile: bool,
     /// How many writes in a thousand are done when they return; the others are done later.
     pub at_once: u64,
     /// Whether the hard state is written before the entries, or else behind them: then entries may
@@ -57,6 +55,9 @@ pub struct Habits {
     pub snapshot_room: u64,
     /// The next write is cut off by a crash.
     pub crash_in_write: bool,
+    /// It is no disk at all: what is kept here is what the node holds in memory, and only images of it
+    /// outlive a process.
+    pub is_memory: bool,
 }
 
 /// What happened to a disk.
@@ -173,6 +174,11 @@ impl Disk {
         let confirmed = confirmed.count();
         self.counts.unconfirmed += (self.durable.entries().len() - confirmed) as u64;
         self.durable.truncate(confirmed);
+    }
+
+    /// The node ends and leaves an image: that has all of its memory, whatever was written before.
+    pub fn remember(&mut self, hard: HardState, last: Index, entries: &[Known]) {
+        self.durable.remember(hard, last, entries);
     }
 
     /// The disk is replaced by an empty one.

@@ -27,6 +27,8 @@ pub struct Plan {
     pub is_forgetful: bool,
     /// Whether nothing is stored anywhere, and how many may be restarted at once.
     pub storm: Option<Storm>,
+    /// Whether nothing is stored, and whoever ends may leave an image of itself.
+    pub is_warm: bool,
     /// How large a log each of them has.
     pub logs: Vec<LogSize>,
     /// The largest datagram that each of them takes.
@@ -97,6 +99,18 @@ pub struct DiskPlan {
     pub news: Micros,
 }
 
+impl DiskPlan {
+    /// No disk at all, if it is memory: what is written is there at once, and never refused.
+    const fn or_memory(mut self, is_memory: bool) -> Self {
+        if is_memory {
+            self.habits.is_memory = true;
+            self.habits.at_once = 1000;
+            self.habits.failing = 0;
+        }
+        self
+    }
+}
+
 /// What the clients of a run do.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientPlan {
@@ -136,18 +150,18 @@ impl Plan {
         let logs = log_sizes(nodes, chance);
         let is_forgetful = Chance::new(seed, FORGETTING).permille(200);
         let storm = storm(Chance::new(seed, STORMS)).filter(|_| !is_operated && founders < NODES);
+        let is_forgetful =
+            !is_operated && storm.is_none() && founders > 2 && founders < NODES && is_forgetful;
+        let is_warm = is_forgetful && Chance::new(seed, WARMTH).permille(500);
         Self {
             seed,
             cluster: ClusterId(chance.number()),
             ids,
             founders,
             is_operated,
-            is_forgetful: !is_operated
-                && storm.is_none()
-                && founders > 2
-                && founders < NODES
-                && is_forgetful,
+            is_forgetful,
             storm,
+            is_warm,
             datagrams: datagrams(nodes, chance),
             tables: chance.pick(&[
                 Tables::Tiny,
@@ -163,7 +177,7 @@ impl Plan {
             is_tickless: chance.permille(700),
             batching: Micros(chance.pick(&[0, 0, election.0 / 200])),
             impatience: chance.pick(&[0, 0, 100, 500]),
-            disk: disk(election, storm, chance),
+            disk: disk(election, chance).or_memory(is_warm || storm.is_some()),
             clients: clients(election, chance),
             calm,
             phases: phases(nodes, election, calm, lease.is_some(), chance),
@@ -190,7 +204,7 @@ impl fmt::Display for Plan {
         let Timing { heartbeat, election_min, election_max, .. } = self.timing;
         write!(
             f,
-            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, storm: {:?}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
+            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, storm: {:?}, warm: {}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
              {election_max}, logs {:?}, datagrams {:?}, tables {:?}, window {}, {:?}, {:?}, calm {:?}",
             self.ids.len(),
             self.ids,
@@ -198,6 +212,7 @@ impl fmt::Display for Plan {
             self.is_operated,
             self.is_forgetful,
             self.storm,
+            self.is_warm,
             self.lease,
             self.tick.0,
             self.logs,
@@ -214,6 +229,7 @@ impl fmt::Display for Plan {
 const PURPOSE: u64 = 1;
 const FORGETTING: u64 = 11;
 const STORMS: u64 = 12;
+const WARMTH: u64 = 13;
 
 fn cluster_size(chance: &mut Chance) -> usize {
     match chance.below(100) {
@@ -318,20 +334,17 @@ fn storm(mut chance: Chance) -> Option<Storm> {
     chance.permille(200).then_some(storm)
 }
 
-fn disk(election: Micros, storm: Option<Storm>, chance: &mut Chance) -> DiskPlan {
+fn disk(election: Micros, chance: &mut Chance) -> DiskPlan {
     let at_once = chance.pick(&[1000, 1000, 0, 500]);
-    let mut habits = Habits {
-        is_volatile: storm.is_some(),
+    let habits = Habits {
         at_once,
         hard_first: chance.coin(),
         snapshot_is_barrier: chance.coin(),
         failing: chance.pick(&[0, 0, 0, 2]),
         snapshot_room: chance.pick(&[u64::MAX, u64::MAX, u64::MAX, 250]),
         crash_in_write: false,
+        is_memory: false,
     };
-    if storm.is_some() {
-        habits = Habits { at_once: 1000, failing: 0, ..habits };
-    }
     DiskPlan {
         habits,
         sync: Micros(election.0 / chance.pick(&[3, 20, 200])),

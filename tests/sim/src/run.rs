@@ -5,6 +5,7 @@ mod local;
 mod operate;
 pub(crate) mod step;
 mod trouble;
+pub(crate) mod warm;
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -99,7 +99,7 @@ impl<const N: usize> Desk<N> {
     /// Starts blank members, which form an epoch and have a leader that takes proposals then.
     pub fn form(&mut self) {
         for place in 0..N {
-            let node = member(place, u32::try_from(N).expect("a few"));
+            let node = member(place, u32::try_from(N).expect("a few"), 60);
             assert!(self.nodes.push(node).is_ok(), "there is room for all");
         }
         for _beat in 0..20 {
@@ -107,6 +107,12 @@ impl<const N: usize> Desk<N> {
         }
         let leader = self.leader().expect("blank nodes form an epoch");
         self.epoch = self.nodes[leader].raft().hard_state().epoch;
+    }
+
+    /// The process of a node ends, and a blank one starts in its place with randomness of its own.
+    #[inline(never)]
+    pub fn start_again(&mut self, place: usize, seed: u64) {
+        self.nodes[place] = member(place, u32::try_from(N).expect("a few"), seed);
     }
 
     /// Who leads in the highest term, of those that run.
@@ -287,13 +293,11 @@ impl<const N: usize> Default for Desk<N> {
 
 /// A blank member.
 #[inline(never)]
-fn member(place: usize, count: u32) -> Node<Board, MEMBERS, SESSIONS, PENDING> {
+fn member(place: usize, count: u32, seed: u64) -> Node<Board, MEMBERS, SESSIONS, PENDING> {
     let id = NodeId(u32::try_from(place).expect("a few") + 1);
-    let random = Random::new(60 + u64::from(id.0));
+    let random = Random::new(seed + u64::from(id.0));
     let raft = Raft::new(&options(id), &others(id, count), Small::fresh(), random, Checksum);
-    let snapshots = VolatileSnapshots::new([0; SNAPSHOT_BYTES], [0; SNAPSHOT_BYTES]);
-    let medium = Medium { mode: Mode::AtOnce, receipt: None, snapshots, has_room: true };
-    Node::new(raft.expect("a sound set-up"), medium, Sum::default())
+    Node::new(raft.expect("a sound set-up"), Medium::new(), Sum::default())
 }
 
 /// A client's command in a session; `[10]` is the number 5.
@@ -343,8 +347,26 @@ pub struct Medium {
     pub mode: Mode,
     /// Whether there is room for snapshots.
     pub has_room: bool,
+    /// Whether it says that it keeps what it is given.
+    pub is_durable: bool,
     receipt: Option<Receipt>,
     snapshots: VolatileSnapshots<[u8; SNAPSHOT_BYTES]>,
+}
+
+impl Medium {
+    /// One that writes at once.
+    #[must_use]
+    pub const fn new() -> Self {
+        let snapshots = VolatileSnapshots::new([0; SNAPSHOT_BYTES], [0; SNAPSHOT_BYTES]);
+        let (mode, receipt) = (Mode::AtOnce, None);
+        Self { mode, receipt, snapshots, has_room: true, is_durable: false }
+    }
+}
+
+impl Default for Medium {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Room for one snapshot.
@@ -369,7 +391,7 @@ impl Storage for Medium {
     type Error = Broken;
 
     fn is_durable(&self) -> bool {
-        false
+        self.is_durable
     }
 
     fn persist(&mut self, _: &Write<'_>, receipt: Receipt) -> Result<Persisted, Broken> {

@@ -243,6 +243,7 @@ impl Run {
             ("clients: operations given up", clients.given_up),
             ("clients: commands retried", clients.retried),
             ("clients: sessions expired", clients.expired),
+            ("clients: told of another world", clients.worlds_ended),
             ("clients: commands too large", clients.too_large),
             ("clients: operations refused", clients.refused),
             ("entries committed", seen.committed),

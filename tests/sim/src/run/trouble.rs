@@ -99,12 +99,15 @@ impl Run {
                 let node = self.victim(victim);
                 self.hosts[node].crash_in = Some((steps, down));
             }
+            // There is no medium in whose midst it could crash.
+            Trouble::CrashInWrite { victim, down }
+                if self.plan.is_warm || self.plan.storm.is_some() =>
+            {
+                let node = self.victim(victim);
+                self.hosts[node].crash_in = Some((0, down));
+            }
             Trouble::CrashInWrite { victim, down } => {
                 let node = self.victim(victim);
-                if self.plan.storm.is_some() {
-                    self.hosts[node].crash_in = Some((0, down));
-                    return Ok(());
-                }
                 self.hosts[node].crash_in_write = Some(down);
                 self.disks[node].0.borrow_mut().habits.crash_in_write = true;
             }
@@ -121,6 +124,7 @@ impl Run {
                 }
                 self.fall(node, down);
                 self.lose_disk(node);
+                self.hosts[node].image = None;
             }
             Trouble::Pause { victim, length } => {
                 let node = self.victim(victim);
@@ -175,6 +179,9 @@ impl Run {
     /// The power of a node goes, and comes back after a while: with nothing left where the run is
     /// forgetful and the others can bear it.
     pub(super) fn crash(&mut self, node: usize, down: Micros) {
+        if self.plan.is_warm {
+            return self.reset(node, down);
+        }
         if self.hosts[node].peer.is_none() {
             return;
         }
@@ -198,7 +205,7 @@ impl Run {
     }
 
     /// The same, with everything kept.
-    fn fall(&mut self, node: usize, down: Micros) {
+    pub(super) fn fall(&mut self, node: usize, down: Micros) {
         if self.hosts[node].peer.is_none() {
             return;
         }
@@ -213,13 +220,13 @@ impl Run {
         self.queue.put_in(down, Event::Start { node, life });
     }
 
-    fn lose_disk(&mut self, node: usize) {
+    pub(super) fn lose_disk(&mut self, node: usize) {
         self.disks[node].0.borrow_mut().wipe();
         self.counts.add("disks lost", 1);
     }
 
     /// Whether at most as many are down or recovering, with this one, as the rest can do without.
-    fn may_forget(&self, node: usize) -> bool {
+    pub(super) fn may_forget(&self, node: usize) -> bool {
         let is_ready = |host: &Host| {
             host.peer.as_ref().is_some_and(|peer| {
                 let raft = peer.raft();
@@ -239,6 +246,14 @@ impl Run {
         }
         let now = self.queue.now();
         self.hosts[node].start(&self.plan, node, &self.disks[node], &self.is_aligned, now)?;
+        if self.hosts[node].is_resumed
+            && let Some(peer) = self.hosts[node].peer.take()
+        {
+            let verdict = self.on_resumed(node, &*peer);
+            self.hosts[node].peer = Some(peer);
+            self.wake(node, now);
+            return verdict;
+        }
         let Some(peer) = &self.hosts[node].peer else { return Ok(()) };
         let view = view(&**peer);
         if self.trace == Trace::On {
