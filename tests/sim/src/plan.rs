@@ -152,7 +152,7 @@ impl Plan {
         let storm = storm(Chance::new(seed, STORMS)).filter(|_| !is_operated && founders < NODES);
         let is_forgetful =
             !is_operated && storm.is_none() && founders > 2 && founders < NODES && is_forgetful;
-        let is_warm = is_forgetful && Chance::new(seed, WARMTH).permille(500);
+        let is_warm = is_forgetful && Chance::new(seed, WARMTH).permille(700);
         Self {
             seed,
             cluster: ClusterId(chance.number()),
