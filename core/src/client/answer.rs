@@ -110,6 +110,12 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             (Wish::Admin(_), Answer::Admin(AdminAnswer::NotTransferred(error))) => {
                 Ok(Verdict::Ended(Ending::Admin(AdminAnswer::NotTransferred(error)), &[]))
             }
+            (Wish::Admin(_), Answer::Admin(AdminAnswer::Founded { epoch, last })) => {
+                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::Founded { epoch, last }), &[]))
+            }
+            (Wish::Admin(_), Answer::Admin(AdminAnswer::NotFounded(error))) => {
+                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::NotFounded(error)), &[]))
+            }
             (
                 Wish::Open | Wish::Command(_) | Wish::Query | Wish::Admin(_),
                 Answer::NotLeader(hint),

@@ -116,6 +116,6 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             // Of two lives the one that votes is meant.
             parts = parts.max(Some(named.part));
         }
-        parts
+        if parts.is_none() && self.takes_back { Some(Part::Voter) } else { parts }
     }
 }
