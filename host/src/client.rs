@@ -4,7 +4,7 @@ mod admin;
 mod command;
 mod token;
 
-pub use admin::Roll;
+pub use admin::{Roll, found_error};
 pub use command::{ClientArguments, run};
 
 use std::fmt;

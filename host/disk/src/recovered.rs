@@ -5,7 +5,7 @@ use coracle::{EntryId, HardState, Index, Members, Saved, Term};
 use crate::entry::walk;
 use crate::error::{Damage, DiskError};
 use crate::files::{File, Files};
-use crate::format::{Identity, SEGMENT_HEAD_BYTES, SegmentHead, Slot, SnapshotHead};
+use crate::format::{Identity, Origin, SEGMENT_HEAD_BYTES, SegmentHead, Slot, SnapshotHead};
 use crate::log::{Tail, segment_name, segment_number};
 use crate::scan::{End, Section, scan};
 use crate::slots::{self, STATE};
@@ -113,16 +113,20 @@ pub(crate) fn find<F: Files>(files: &F) -> Result<Found, DiskError> {
     if !has(STATE) {
         return without_state(files, &numbers, has(SNAPSHOT));
     }
-    let (slot, is_whole) = slots::read(files)?;
+    let (mut slot, is_whole) = slots::read(files)?;
     let head = if has(SNAPSHOT) { Some(snapshot::read(files)?.0) } else { None };
     if let Some(head) = &head {
+        // Where a new cluster was founded a crash may have kept the state from being written.
+        if let Some(hard) = head.hard_after(slot.hard.incarnation) {
+            slot.hard = hard;
+        }
         check_owner(files, head, &slot)?;
     }
     let from = head.as_ref().map_or(1, |head| head.segment);
     let void: Vec<u64> = numbers.extract_if(.., |number| *number < from).collect();
     let may_begin = numbers.is_empty()
         && slot.segment < from
-        && head.as_ref().is_some_and(|head| head.is_installed);
+        && head.as_ref().is_some_and(|head| head.origin != Origin::Own);
     if !may_begin {
         check_numbers(files, &numbers, from, slot.segment)?;
     }
