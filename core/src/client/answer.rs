@@ -18,6 +18,7 @@ enum Verdict<'a> {
     Opened(SessionId),
     Ended(Ending, &'a [u8]),
     Redirected(Option<NodeId>),
+    Busy,
     Deferred,
     LongerRequest(usize),
 }
@@ -120,7 +121,8 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
                 Wish::Open | Wish::Command(_) | Wish::Query | Wish::Admin(_),
                 Answer::NotLeader(hint),
             ) => advice(Verdict::Redirected(hint)),
-            (_, Answer::Busy | Answer::Unknown) => advice(Verdict::Deferred),
+            (_, Answer::Busy) => advice(Verdict::Busy),
+            (_, Answer::Unknown) => advice(Verdict::Deferred),
             (Wish::Command(_) | Wish::Query, Answer::SessionExpired) if self.session.is_some() => {
                 Ok(Verdict::Ended(Ending::SessionExpired, &[]))
             }
@@ -199,6 +201,11 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
                 self.phase = Phase::Finished(Finish { kind: active.kind, from, epoch, ending });
             }
             Verdict::Redirected(hint) => self.redirect(active, hint),
+            Verdict::Busy => {
+                count(&mut self.counters.busy);
+                count(&mut self.counters.deferrals);
+                self.pause(active);
+            }
             Verdict::Deferred => {
                 count(&mut self.counters.deferrals);
                 self.pause(active);
