@@ -1,7 +1,9 @@
 //! Nodes that come and go at the prompt.
 
 use super::*;
+use crate::process::{eventually, free_ports};
 use crate::scratch::Folder;
+use crate::trio::status;
 
 /// The rows of `members`, without the version.
 fn members(cluster: &mut Process, count: usize) -> Vec<String> {
@@ -167,4 +169,38 @@ fn a_command_whose_outcome_is_unknown_takes_effect_once_after_nodes_have_joined(
     answer(&mut cluster, "remove 1", "removed: node 1 ");
     answer(&mut cluster, "retry", "committed: add 7 (term ");
     answer(&mut cluster, "get", "8");
+}
+
+#[test]
+fn a_folder_of_a_node_that_was_never_taken_in_does_not_keep_the_others_from_starting() {
+    let folder = Folder::new("cluster-never-in");
+    let kept = ["--data-dir", folder.path()];
+    let (mut first, _) = cluster(&kept);
+    answer(&mut first, "add 5", "committed: ");
+    first.kill();
+    // As the prompt starts it, before it has it added.
+    let data = format!("{}/node-4", folder.path());
+    let [port] = free_ports();
+    let listen = format!("127.0.0.1:{port}");
+    let node =
+        ["node", "--id", "4", "--listen", &listen, "--data-dir", &data, "--wait-to-be-added"];
+    let mut node = Process::start(&node);
+    assert!(eventually(|| status(port).is_some()));
+    node.kill();
+    let (mut later, nodes) = cluster(&kept);
+    assert_eq!(nodes.len(), 3);
+    let left_out = format!(
+        "node 4 is left out: {} holds nothing of it, and no member knows it",
+        folder.path()
+    );
+    later.expect_error(&left_out);
+    answer(&mut later, "get", "5");
+    answer(&mut later, "join", "joined: node 4 at ");
+    later.send("quit");
+    assert!(later.status().success());
+    let (mut last, nodes) = cluster(&kept);
+    assert_eq!(nodes.len(), 4);
+    answer(&mut last, "get", "5");
+    last.send("quit");
+    assert!(last.status().success());
 }
