@@ -101,6 +101,7 @@ impl Cluster {
         let (place, id) = self.find(who)?;
         self.nodes.kill(place);
         self.paused.retain(|paused| *paused != id);
+        let is_strange = self.nodes.comes_back_strange(id);
         if let Err(why) = self.nodes.start(place) {
             return Err(format!("failed: node {id} did not start again, and is down: {why}"));
         }
@@ -108,6 +109,9 @@ impl Cluster {
         self.await_answer(place);
         let lead = self.wait_for_lead();
         if matches!(lead, Lead::By { .. }) {
+            if is_strange {
+                self.take_back(place);
+            }
             self.await_part(place);
         }
         let fresh = match self.observer.status(place).map(|status| status.role) {

@@ -62,6 +62,20 @@ impl Cluster {
         Ok(format!("joined: node {id} at {address} is a {part} (version {version})"))
     }
 
+    /// Has a node taken in again that has forgotten everything: it was a learner, since only those come
+    /// and go where nothing is stored. What does not work now is seen in what it is afterwards.
+    pub(super) fn take_back(&mut self, place: usize) {
+        let Member { id, address } = self.nodes.members()[place];
+        let newcomer = match Newcomer::meet_at(address, ANSWER_LIMIT) {
+            Ok(newcomer) => newcomer,
+            Err(why) => return log::warn!("node {id} is not taken in: {why}"),
+        };
+        match newcomer.add(&mut self.observer, false) {
+            Ok(_) => self.nodes.is_in(id),
+            Err(failure) => log::warn!("node {id} is not taken in: {failure}"),
+        }
+    }
+
     /// A new node on a free port, which waits to be added.
     fn start_another(&mut self) -> Result<(NodeId, SocketAddr), String> {
         let id = self.last.0.checked_add(1).map(NodeId);

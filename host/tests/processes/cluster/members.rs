@@ -156,6 +156,23 @@ fn a_voter_that_comes_back_with_nothing_is_taken_in_whoever_has_joined_meanwhile
 }
 
 #[test]
+fn a_learner_that_comes_back_with_nothing_is_taken_in_as_one() {
+    let (mut cluster, _) = cluster(&["--memory"]);
+    answer(&mut cluster, "join", "joined: node 4 at ");
+    answer(&mut cluster, "add 1", "committed: ");
+    for _time in 0..2 {
+        let restarted = answer(&mut cluster, "restart 4", "restarted node 4");
+        assert!(restarted.starts_with("restarted node 4: it takes part; node "), "{restarted}");
+        assert_eq!(parts(&mut cluster, 4)[3], "4 learner");
+    }
+    answer(&mut cluster, "kill 4", "killed node 4");
+    answer(&mut cluster, "add 1", "committed: ");
+    answer(&mut cluster, "restart 4", "restarted node 4: it takes part; node ");
+    let removed = answer(&mut cluster, "remove 4", "removed: node 4 (version ");
+    assert!(removed.contains("; it has ended by itself; node "), "{removed}");
+}
+
+#[test]
 fn a_command_whose_outcome_is_unknown_takes_effect_once_after_nodes_have_joined() {
     let (mut cluster, _) = cluster(&[]);
     answer(&mut cluster, "add 1", "committed: ");
