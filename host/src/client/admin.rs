@@ -173,7 +173,8 @@ impl Session {
     /// Unless it is known to be done.
     pub fn found_alone(&mut self, given_up: Epoch) -> Result<(Epoch, EntryId), Failure> {
         let limits = self.limits;
-        let deadline = Instant::now() + limits.write;
+        let started = Instant::now();
+        let deadline = started + limits.write;
         let unanswered = self.client.counters().timeouts;
         loop {
             self.client.admin(Some(0), Admin::FoundAlone(given_up)).map_err(not_started)?;
@@ -184,6 +185,12 @@ impl Session {
                 Ok(Done::Founded(epoch, last)) => return Ok((epoch, last)),
                 Ok(Done::Changed(_) | Done::Transferring(_) | Done::Roll(_)) => {
                     return Err(beside_the_point());
+                }
+                // A leader whose followers are gone only now may not have noticed.
+                Err(Refused::Founding(FoundError::HasLeader(_)))
+                    if started.elapsed() < LEADER_LIMIT && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(STATUS_LIMIT / 10);
                 }
                 Err(Refused::Founding(FoundError::TooEarly)) if Instant::now() < deadline => {
                     std::thread::sleep(STATUS_LIMIT / 10);
@@ -354,6 +361,9 @@ fn transfer_error(error: TransferError) -> String {
         other => format!("{other:?}"),
     }
 }
+
+/// How long a node may still lead that nobody follows any more; a few times the usual timeouts.
+const LEADER_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -45,6 +45,8 @@ pub enum Action {
     Promote(Who),
     /// Take a voter its vote.
     Demote(Who),
+    /// Have a node give the cluster up, and go on alone with what it holds.
+    Recover(Who),
 }
 
 /// A node as people name it.
@@ -87,6 +89,7 @@ impl Cluster {
             Action::Remove(who) => self.remove(who),
             Action::Promote(who) => self.promote(who),
             Action::Demote(who) => self.demote(who),
+            Action::Recover(who) => self.recover(who),
         }
     }
 
@@ -206,7 +209,7 @@ impl Cluster {
         Err(format!("failed in part: {}; all others have followed", failures.join(", ")))
     }
 
-    fn running(&mut self, who: Who) -> Result<(usize, NodeId), String> {
+    pub(super) fn running(&mut self, who: Who) -> Result<(usize, NodeId), String> {
         let (place, id) = self.find(who)?;
         if self.nodes.is_running(place) {
             return Ok((place, id));

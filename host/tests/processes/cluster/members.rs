@@ -3,7 +3,7 @@
 use super::*;
 use crate::process::{eventually, free_ports};
 use crate::scratch::Folder;
-use crate::trio::status;
+use crate::trio::{run, status};
 
 /// The rows of `members`, without the version.
 fn members(cluster: &mut Process, count: usize) -> Vec<String> {
@@ -170,6 +170,39 @@ fn a_learner_that_comes_back_with_nothing_is_taken_in_as_one() {
     answer(&mut cluster, "restart 4", "restarted node 4: it takes part; node ");
     let removed = answer(&mut cluster, "remove 4", "removed: node 4 (version ");
     assert!(removed.contains("; it has ended by itself; node "), "{removed}");
+}
+
+#[test]
+fn a_survivor_is_recovered_where_the_others_have_forgotten_everything() {
+    let (mut cluster, _) = cluster(&["--memory"]);
+    answer(&mut cluster, "add 5", "committed: ");
+    cluster.send("recover 3");
+    cluster.expect_error("a cluster that has a leader needs no rescue; nothing happened");
+    answer(&mut cluster, "kill 1", "killed node 1");
+    answer(&mut cluster, "kill 2", "killed node 2");
+    cluster.send("recover 1");
+    cluster.expect_error("refused: node 1 is down; restart 1 starts it; nothing happened");
+    let recovered = answer(&mut cluster, "recover 3", "recovered: node 3 goes on alone");
+    assert!(recovered.contains("; node 3 leads in term "), "{recovered}");
+    answer(&mut cluster, "get", "5");
+    for id in [1, 2] {
+        let restarted = answer(&mut cluster, &format!("restart {id}"), "restarted node ");
+        assert!(restarted.contains(": it takes part; node 3 leads"), "{restarted}");
+    }
+    let (_, servers) = cluster.output.split_once("--servers ").unwrap();
+    let servers = servers.split_whitespace().next().unwrap().to_owned();
+    let all_vote = || {
+        let told = run(&["member", "list", "--servers", &servers]).output;
+        told.lines().filter(|row| row.contains(" voter ")).count() == 3
+    };
+    assert!(eventually(all_vote));
+    answer(&mut cluster, "kill 3", "killed node 3");
+    answer(&mut cluster, "add 1", "committed: ");
+    answer(&mut cluster, "get", "6");
+    let (mut durable, _) = self::cluster(&[]);
+    durable.send("recover 1");
+    durable
+        .expect_error("refused: what is stored here is not lost: restart the nodes that are down");
 }
 
 #[test]
