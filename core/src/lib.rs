@@ -249,9 +249,9 @@ pub use machine::{BadSnapshot, Full, Sink, Source, StateMachine};
 pub use node::{Destination, Event, Node, NodeError, Platform, RaftOf, RetireError};
 pub use options::{Lease, MAX_MEMBERS, MIN_LOG_SLOTS, Options, SetupError, Timing};
 pub use raft::{
-    Apply, BufferTooSmall, Change, ChangeError, ClientRequest, Dropped, Install, Output, Persist,
-    Piece, ProposeError, Raft, ReadError, ReadId, Reads, Receipt, Received, RecoverError,
-    ResumeError, Saved, SendChunk, TransferError, Transmit, Violation, Write,
+    Apply, BufferTooSmall, Change, ChangeError, ClientRequest, Dropped, FoundError, Install,
+    Output, Persist, Piece, ProposeError, Raft, ReadError, ReadId, Reads, Receipt, Received,
+    RecoverError, ResumeError, Saved, SendChunk, TransferError, Transmit, Violation, Write,
 };
 pub use seal::{Checksum, Seal};
 pub use snapshot::{Contents, Head, Snapshot, SnapshotName, Summary};

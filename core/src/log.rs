@@ -369,11 +369,16 @@ impl<M: Memory> Log<M> {
         self.memory.slots().len()
     }
 
+    /// How many more entries there are indices for.
+    pub(crate) fn free_indices(&self) -> u64 {
+        LAST_INDEX.since(self.last.index)
+    }
+
     /// How many more entries there are slots and indices for.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn free_entries(&self) -> usize {
         let used = low(self.last.index.since(self.base.index));
-        let indices = low(LAST_INDEX.since(self.last.index));
+        let indices = low(self.free_indices());
         self.memory.slots().len().saturating_sub(used).min(indices)
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::configuration::{Address, Members};
-use crate::raft::{Change, ChangeError, TransferError};
+use crate::raft::{Change, ChangeError, FoundError, TransferError};
 use crate::snapshot::SnapshotName;
 use crate::types::{EntryId, Epoch, Index, NodeId, Nonce, SessionId, Term};
 use crate::varint;
@@ -58,6 +58,8 @@ pub enum Admin {
     Transfer(Option<NodeId>),
     /// The members, as the node that is asked knows them; answered at once.
     Members,
+    /// That the node that is asked gives this epoch up, and founds a cluster alone with what it holds.
+    FoundAlone(Epoch),
 }
 
 /// A node's answer to an operator.
@@ -82,6 +84,15 @@ pub enum AdminAnswer<'a> {
         #[serde(borrow, with = "crate::wire::bytes")]
         members: &'a [u8],
     },
+    /// The node has founded a cluster alone.
+    Founded {
+        /// Its epoch.
+        epoch: Epoch,
+        /// The entry that names the node, behind all that it held.
+        last: EntryId,
+    },
+    /// The node is where it was.
+    NotFounded(FoundError),
 }
 
 impl Message<'_> {

@@ -3,6 +3,7 @@
 //! This is the one place where *persist, apply, send* are put in order.
 
 mod admin;
+mod alone;
 mod apply;
 mod command;
 mod image;
@@ -27,6 +28,7 @@ use crate::seal::Seal;
 use crate::status::{Gauge, RoleName, Status};
 use crate::storage::{Persisted, Storage};
 use crate::types::{EntryId, Epoch, NodeId, Ticks};
+use alone::Founder;
 use pending::PendingTable;
 use sessions::Sessions;
 
@@ -86,6 +88,9 @@ pub struct Node<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const 
     machine: P::Machine,
     sessions: Sessions<<P::Machine as StateMachine>::Response, SESSIONS>,
     pending: PendingTable<P, PENDING>,
+    /// What a wish to found a cluster alone comes to; it is refused without this, which also leaves the
+    /// code for it out of programs that never allow it.
+    founder: Option<Founder<Self, P>>,
     /// The number of the last answer to a client.
     answers: u64,
     /// The storage has failed: nothing goes on.
@@ -191,6 +196,7 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
             machine,
             sessions: Sessions::new(),
             pending: PendingTable::new(),
+            founder: None,
             answers: 0,
             is_dead: false,
             failure: None,

@@ -3,6 +3,7 @@
 //! Each chapter of the paper is an `impl Raft` block in a file of its own; they meet in the fields
 //! below, not in calls. `receive` compares terms once and calls one `on_*`.
 
+mod alone;
 mod change;
 mod election;
 mod evidence;
@@ -31,6 +32,8 @@ mod time;
 mod transfer;
 mod transmit;
 
+pub use alone::FoundError;
+pub(crate) use alone::Founding;
 pub use change::{Change, ChangeError};
 pub use image::ResumeError;
 pub use install::Piece;
@@ -102,6 +105,8 @@ pub struct Raft<M, R, S, const N: usize> {
     followers: PeerSet,
     /// Whether some configuration has named this life of this node.
     was_member: bool,
+    /// Whether a leader takes in whoever it was started with and its configuration does not name.
+    takes_back: bool,
     /// How many bytes an entry may take in the log's encoding.
     entry_limit: usize,
     role: Role<N>,
@@ -211,6 +216,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             quorums: Quorums::default(),
             followers: PeerSet::EMPTY,
             was_member: false,
+            takes_back: false,
             role: Role::Blank(formation::Formation::default()),
             reads: ReadQueue::default(),
             snapshot: None,

@@ -6,6 +6,7 @@ use crate::bytes::copy;
 use crate::machine::{Full, Sink};
 use crate::raft::{Receipt, Write};
 use crate::snapshot::{Contents, Snapshot, SnapshotName, Summary};
+use crate::types::HardState;
 
 /// A medium, as [`Node`](crate::Node) uses it. Writes must reach it in the order of the calls.
 ///
@@ -75,6 +76,24 @@ pub trait Storage {
     /// # Errors
     /// The medium failed and the old snapshot and the entries are intact; the node never goes on.
     fn install(&mut self, snapshot: &Snapshot<'_>) -> Result<(), Self::Error>;
+
+    /// Puts this hard state and a snapshot in the place of all that is kept, of another incarnation
+    /// perhaps, and drops all entries: this node founds a cluster alone. When this returns that is
+    /// durable; a crash before leaves all that there was or all that there is to be. `contents` is as
+    /// in [`save_snapshot`](Self::save_snapshot).
+    ///
+    /// A medium that cannot do so has no room for it, and neither has one that this is not written for.
+    ///
+    /// # Errors
+    /// The medium failed; the node never goes on, and is started again from whichever it holds.
+    fn found(
+        &mut self,
+        _hard: &HardState,
+        _snapshot: &Snapshot<'_>,
+        _contents: Contents<'_>,
+    ) -> Result<Saving, Self::Error> {
+        Ok(Saving::NoRoom)
+    }
 }
 
 /// Whether a write is durable.

@@ -113,7 +113,8 @@ fn every_variant_occurs() {
         LastVoter TooManyMembers DatagramTooSmall FixedVoters LogFull NotChanged(Failed \
         Transferring NotTransferred(NotLeader NotTransferred(InProgress \
         NotTransferred(UnknownMember NotAVoter Unreachable NotTransferred(Failed \
-        is_handover:true";
+        FoundAlone Founded OtherEpoch NotFounded(Blank HasLeader HasQuorum TooEarly \
+        Stored NotAllowed NoRoom Exhausted NotFounded(Failed is_handover:true";
     let text = text.replace(' ', "");
     for variant in variants.split_whitespace() {
         assert!(text.contains(variant), "{variant} does not occur");

@@ -13,6 +13,7 @@ use crate::inspect::InspectArguments;
 use crate::is_leader::IsLeaderArguments;
 use crate::member::{MemberArguments, TransferArguments};
 use crate::node::NodeArguments;
+use crate::recover::RecoverArguments;
 use crate::status::StatusArguments;
 
 /// A Raft cluster over UDP datagrams
@@ -81,6 +82,17 @@ pub enum Action {
     /// missing, empty, in use, of another version or damaged; damage is named with its file and
     /// offset.
     Inspect(InspectArguments),
+    /// Give a cluster up whose majority is gone for ever, and found another one of a survivor alone
+    ///
+    /// From the data directory of a node that does not run, or on a live node of a cluster that stores
+    /// nothing. First says what there is and what may be lost; then it wants a yes, typed or given with
+    /// --yes. The survivor is a cluster of its own afterwards, with all that it held, and others join
+    /// it with empty directories. Choose the one with the last entry of the highest term, and of these
+    /// the highest index. What the others have stored must never be used again.
+    ///
+    /// Exit status: 0 when it was done, 1 when it was not and nothing has changed, 2 without a yes, 3
+    /// when the outcome is unknown; then look with `coracle inspect` or `coracle status`.
+    Recover(RecoverArguments),
     /// Show or change the members of a cluster
     ///
     /// Any node may be asked; the leader is found. A cluster that stores nothing keeps the voters

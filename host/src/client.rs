@@ -4,7 +4,7 @@ mod admin;
 mod command;
 mod token;
 
-pub use admin::Roll;
+pub use admin::{Roll, found_error};
 pub use command::{ClientArguments, run};
 
 use std::fmt;
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use coracle::message::Refusal;
 use coracle::{
-    ClientEvent, EntryId, Fate, NodeId, Outcome, PeerStatus, Server, StartError, Status, Ticket,
-    Ticks,
+    ClientCounters, ClientEvent, EntryId, Fate, NodeId, Outcome, PeerStatus, Server, StartError,
+    Status, Ticket, Ticks,
 };
 use coracle_machines::{Answer, Query, Response};
 use log::debug;
@@ -38,6 +38,9 @@ pub struct Session {
     answered_by: Option<NodeId>,
     /// Whether anybody said anything about the last operation.
     has_heard: bool,
+    /// How many requests the last operation has sent, and to how many of them the answer was that a
+    /// node is busy or has no room.
+    asked: (u32, u32),
     /// What it takes to go on with a command of a session before this one, if its outcome is unknown.
     inherited: Option<Vec<u8>>,
 }
@@ -108,6 +111,7 @@ impl Session {
             limits: Limits { read: READ_LIMIT, write: WRITE_LIMIT, status: STATUS_LIMIT },
             answered_by: None,
             has_heard: false,
+            asked: (0, 0),
             inherited: None,
         })
     }
@@ -271,6 +275,7 @@ impl Session {
     ) -> Result<T, Failure> {
         let deadline = Instant::now() + limit;
         self.has_heard = false;
+        let ClientCounters { sent, busy, .. } = *self.client.counters();
         loop {
             self.pass_time();
             match self.client.poll(&mut self.outgoing) {
@@ -286,13 +291,27 @@ impl Session {
                 None => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
+                        let now = self.client.counters();
+                        self.asked = (now.sent.saturating_sub(sent), now.busy.saturating_sub(busy));
                         let why = self.silence(limit);
-                        return Err(by_fate(self.client.cancel(), why));
+                        return Err(match self.client.cancel() {
+                            Fate::Unknown if self.is_turned_away() => Failure::Unknown(format!(
+                                "{why}; nothing has come of it, unless the network has kept a copy of \
+                                 the request; retrying in the same session is safe"
+                            )),
+                            fate => by_fate(fate, why),
+                        });
                     }
                     self.has_heard |= self.receive(left);
                 }
             }
         }
+    }
+
+    /// Whether each request of the last operation was answered, and with that there is no room for it.
+    const fn is_turned_away(&self) -> bool {
+        let (sent, busy) = self.asked;
+        busy > 0 && busy >= sent
     }
 
     fn pass_time(&mut self) {
@@ -305,6 +324,19 @@ impl Session {
     /// Why an operation was given up, in words.
     fn silence(&self, limit: Duration) -> String {
         let seconds = limit.as_secs_f32();
+        let busy = "the cluster is busy or out of room";
+        match self.asked {
+            (_, 0) => {}
+            (1, _) => return format!("{busy}: it took nothing for {seconds} s"),
+            (sent, _) if self.is_turned_away() => {
+                return format!(
+                    "{busy}, as it said all {sent} times that it was asked within {seconds} s"
+                );
+            }
+            (sent, count) => {
+                return format!("{busy}, as it said {count} of {sent} times within {seconds} s");
+            }
+        }
         if self.has_heard {
             return format!("no answer within {seconds} s");
         }

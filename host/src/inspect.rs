@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use coracle::{EntryId, EntryKind, HardState, Members};
+use coracle::{EntryId, EntryKind, HardState, Index, Members};
 use coracle_disk::{DiskError, Identity, Kept, ReadOnly, Recovered, Summary, walk};
 use serde::Serialize;
 
@@ -43,14 +43,22 @@ pub fn run(arguments: &InspectArguments) -> ExitCode {
 }
 
 fn read(arguments: &InspectArguments) -> Result<Report, String> {
-    let path = &arguments.directory;
+    look(&arguments.directory, arguments.entries).map(|(_, report)| report)
+}
+
+/// What a directory holds, and the same for people. Nothing is changed.
+///
+/// # Errors
+/// Why no node can go on from it.
+pub fn look(path: &Path, has_entries: bool) -> Result<(Recovered, Report), String> {
     let files = ReadOnly::look(path).map_err(|error| explain(&error))?;
     let recovered = Recovered::read(&files).map_err(|error| explain(&error))?;
     let (Some(identity), Some(hard)) = (recovered.identity, recovered.hard) else {
         let path = path.display();
         return Err(format!("{path} holds no node's state: nothing was ever confirmed in it"));
     };
-    Ok(Report::new(path, identity, &hard, &recovered, arguments.entries))
+    let report = Report::new(path, identity, &hard, &recovered, has_entries);
+    Ok((recovered, report))
 }
 
 /// The error of a command that only reads.
@@ -68,7 +76,7 @@ fn explain(error: &DiskError) -> String {
 
 /// All of it, in the order in which it is shown.
 #[derive(Serialize)]
-struct Report {
+pub struct Report {
     directory: String,
     id: u32,
     incarnation: String,
@@ -185,13 +193,9 @@ impl Log {
     }
 }
 
-/// The last configuration of the log, or else that of the snapshot.
+/// The last configuration of the log, or else that of the snapshot, for people.
 fn configuration(recovered: &Recovered) -> Option<Named> {
-    let stored = walk(&recovered.run, recovered.base.index.next()).flatten();
-    let entries = stored.filter_map(|stored| stored.entry());
-    let last = entries.filter(|entry| entry.kind == EntryKind::Configuration).last();
-    let kept = || recovered.snapshot.as_ref().map(|kept| (kept.configuration, &*kept.members));
-    let (index, bytes) = last.map(|entry| (entry.id.index, entry.data)).or_else(kept)?;
+    let (index, members) = members(recovered)?;
     let member = |member: coracle::Member| Member {
         id: member.member.id.0,
         incarnation: member.member.incarnation.to_string(),
@@ -199,8 +203,19 @@ fn configuration(recovered: &Recovered) -> Option<Named> {
         datagram: member.datagram,
         address: place(&member.address).map(|address| address.to_string()),
     };
-    let members = Members::parse(bytes).map(|members| members.iter().map(member).collect());
+    let members = members.map(|members| members.into_iter().map(member).collect());
     Some(Named { index: index.0, members })
+}
+
+/// The members that count, which need not be committed, and the entry that names them. None of them
+/// if that is not understood.
+pub fn members(recovered: &Recovered) -> Option<(Index, Option<Vec<coracle::Member>>)> {
+    let stored = walk(&recovered.run, recovered.base.index.next()).flatten();
+    let entries = stored.filter_map(|stored| stored.entry());
+    let last = entries.filter(|entry| entry.kind == EntryKind::Configuration).last();
+    let kept = || recovered.snapshot.as_ref().map(|kept| (kept.configuration, &*kept.members));
+    let (index, bytes) = last.map(|entry| (entry.id.index, entry.data)).or_else(kept)?;
+    Some((index, Members::parse(bytes).map(|members| members.iter().collect())))
 }
 
 fn entries(recovered: &Recovered) -> Vec<Told> {

@@ -21,6 +21,7 @@ mod member;
 mod node;
 mod print;
 mod prompt;
+mod recover;
 mod roster;
 mod seal;
 mod servers;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Action::Client(arguments) => client::run(&arguments),
         Action::IsLeader(arguments) => is_leader::run(&arguments),
         Action::Inspect(arguments) => inspect::run(&arguments),
+        Action::Recover(arguments) => recover::run(&arguments),
         Action::Status(arguments) => status::run(&arguments),
         Action::Member(arguments) => member::run(&arguments),
         Action::Transfer(arguments) => member::transfer(&arguments),
@@ -68,6 +70,7 @@ const fn usual_level(action: &Action) -> LevelFilter {
         | Action::Client(_)
         | Action::IsLeader(_)
         | Action::Inspect(_)
+        | Action::Recover(_)
         | Action::Status(_)
         | Action::Member(_)
         | Action::Transfer(_)

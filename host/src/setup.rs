@@ -2,14 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use coracle::{
-    Buffers, Client, ClientOptions, ClusterId, Node, NodeId, Options, Platform, Raft, Server,
-    SetupError, Slot, Ticks, Timing,
+    Address, Buffers, Client, ClientOptions, ClusterId, Node, NodeId, Options, Platform, Raft,
+    Server, SetupError, Slot, Ticks, Timing,
 };
 use coracle_disk::{Identity, Recovered};
-use coracle_machines::{LIMIT_BYTES, Machine, Slot as KeySlot};
+use coracle_machines::{LIMIT_BYTES, Machine, Number, Slot as KeySlot};
 use getrandom::SysRng;
 use log::info;
 use mio::Waker;
@@ -18,6 +19,7 @@ use rand_core::SeedableRng;
 
 use crate::cli::MAX_NODES;
 use crate::commands::{INIT_BYTES, to_number};
+use crate::event_loop::wake;
 use crate::node::NodeArguments;
 use crate::roster::Roster;
 use crate::seal::FastChecksum;
@@ -70,29 +72,70 @@ pub fn node(
         None => (HostStorage::memory(SNAPSHOT_BYTES), Recovered::default()),
         Some(path) => {
             let identity = Identity { cluster: CLUSTER, id: roster.id };
-            let opened = HostStorage::open(path, identity, &mut random, waker, traffic);
+            let opened =
+                HostStorage::open(path, identity, &mut random, move || wake(&waker), traffic);
             opened.map_err(io::Error::other)?
         }
     };
     let others: Vec<NodeId> = roster.others.iter().map(|peer| peer.id).collect();
-    let memory = Buffers::new(
-        vec![0; limits.log_bytes].into_boxed_slice(),
-        vec![Slot::ZERO; limits.log_entries].into_boxed_slice(),
-    );
+    let memory = memory(limits.log_bytes, limits.log_entries);
     let raft = raft(&options, &others, memory, random, &recovered)?;
+    let mut node = assemble(raft, storage, to_number(&arguments.init).unwrap_or_default());
+    restore(&mut node, &recovered)?;
+    node.allow_founding();
+    Ok(node)
+}
+
+/// The node of a directory whose cluster is to be given up. It is alone in the world: it speaks to
+/// nobody, and nobody knows it. Whoever joins it later reaches it at this address.
+///
+/// # Errors
+/// When the directory cannot be used, or its state not be taken by this program.
+pub fn survivor(
+    path: &Path,
+    identity: Identity,
+    address: Address,
+) -> io::Result<(Box<HostNode>, Recovered)> {
+    let mut random = random()?;
+    let opened = HostStorage::open(path, identity, &mut random, || (), Traffic::default());
+    let (storage, recovered) = opened.map_err(io::Error::other)?;
+    let Identity { cluster, id } = identity;
+    let timing = Timing::from_heartbeat(Ticks(1));
+    let options =
+        Options { datagram: DATAGRAM_BYTES, address, ..Options::new(cluster, id, timing) };
+    // Twice what is there: a ring's end may waste room.
+    let bytes = recovered.run.len().saturating_mul(2).max(SURVIVOR_LOG_BYTES);
+    let entries = recovered.last.index.since(recovered.base.index).max(SURVIVOR_LOG_ENTRIES);
+    let entries = usize::try_from(entries).unwrap_or(usize::MAX / 4).next_power_of_two();
+    let raft = raft(&options, &[], memory(bytes, entries), random, &recovered)?;
+    let mut node = assemble(raft, storage, Number::default());
+    restore(&mut node, &recovered)?;
+    Ok((node, recovered))
+}
+
+fn memory(bytes: usize, entries: usize) -> Memory {
+    let slots = vec![Slot::ZERO; entries];
+    Buffers::new(vec![0; bytes].into_boxed_slice(), slots.into_boxed_slice())
+}
+
+fn assemble(raft: HostRaft, storage: HostStorage, init: Number<INIT_BYTES>) -> Box<HostNode> {
     let machine = Machine::new(
         vec![0; STORE_BYTES].into_boxed_slice(),
         vec![KeySlot::EMPTY; STORE_KEYS].into_boxed_slice(),
-        to_number(&arguments.init).unwrap_or_default(),
+        init,
     );
-    let mut node = Box::new(Node::new(raft, storage, machine));
+    Box::new(Node::new(raft, storage, machine))
+}
+
+/// Takes the state of the snapshot that a directory holds, if there is one.
+fn restore(node: &mut HostNode, recovered: &Recovered) -> io::Result<()> {
     if let (HostStorage::Disk(disk), Some(kept)) = (node.storage(), &recovered.snapshot) {
         let mut contents = disk.contents(kept).map_err(io::Error::other)?;
         let restored = node.restore(&mut contents);
         restored
             .map_err(|_| io::Error::other("no node runs: its snapshot is not of this program"))?;
     }
-    Ok(node)
+    Ok(())
 }
 
 /// The protocol's part, which begins or goes on.
@@ -163,6 +206,9 @@ fn random() -> io::Result<ChaCha8Rng> {
 /// The same for all: the lists of ids tell clusters apart.
 const CLUSTER: ClusterId = ClusterId(u64::from_le_bytes(*b"coracle\0"));
 
+/// What the log of a node has at least whose cluster is given up.
+const SURVIVOR_LOG_BYTES: usize = 1 << 20;
+const SURVIVOR_LOG_ENTRIES: u64 = 1 << 10;
 const SESSIONS: usize = 1024;
 const PENDING: usize = 256;
 const STORE_BYTES: usize = 64 << 20;

@@ -4,20 +4,17 @@ mod metered;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use coracle::{
-    Contents, Persisted, Place, Receipt, Saving, Snapshot, SnapshotName, Staging, Storage,
-    VolatileSnapshots, Write,
+    Contents, HardState, Persisted, Place, Receipt, Saving, Snapshot, SnapshotName, Staging,
+    Storage, VolatileSnapshots, Write,
 };
 use coracle_disk::{Directory, Disk, DiskError, Identity, Options, Recovered};
-use mio::Waker;
 use rand_core::Rng;
 
-use crate::event_loop::wake;
 use crate::setup::DATAGRAM_BYTES;
 use crate::traffic::Traffic;
 use metered::Metered;
@@ -62,8 +59,8 @@ impl HostStorage {
         Self::Memory(VolatileSnapshots::new(area(), area()))
     }
 
-    /// A directory, and what was found in it. The waker ends a wait of the node's loop whenever
-    /// something has become durable. Every sync is counted.
+    /// A directory, and what was found in it. `wake` is called from another thread whenever something
+    /// has become durable. Every sync is counted.
     ///
     /// # Errors
     /// When it cannot be used. Nothing that it holds is lost.
@@ -71,14 +68,14 @@ impl HostStorage {
         path: &Path,
         identity: Identity,
         random: &mut impl Rng,
-        waker: Arc<Waker>,
+        wake: impl Fn() + Send + 'static,
         traffic: Traffic,
     ) -> Result<(Self, Recovered), DiskError> {
         let entry_bytes = u64::from(DATAGRAM_BYTES);
         let options =
             Options { segment_bytes: SEGMENT_BYTES, entry_bytes, salt: random.next_u64() };
         let files = Metered::new(take(path)?, traffic);
-        let (disk, recovered) = Disk::open(files, identity, options, move || wake(&waker))?;
+        let (disk, recovered) = Disk::open(files, identity, options, wake)?;
         Ok((Self::Disk(disk), recovered))
     }
 
@@ -156,6 +153,20 @@ impl Storage for HostStorage {
                 memory.stage(name, offset, bytes).map_err(|never| match never {})
             }
             Self::Disk(disk) => disk.stage(name, offset, bytes),
+        }
+    }
+
+    fn found(
+        &mut self,
+        hard: &HardState,
+        snapshot: &Snapshot<'_>,
+        contents: Contents<'_>,
+    ) -> Result<Saving, DiskError> {
+        match self {
+            Self::Memory(memory) => {
+                memory.found(hard, snapshot, contents).map_err(|never| match never {})
+            }
+            Self::Disk(disk) => disk.found(hard, snapshot, contents),
         }
     }
 

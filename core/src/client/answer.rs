@@ -18,6 +18,7 @@ enum Verdict<'a> {
     Opened(SessionId),
     Ended(Ending, &'a [u8]),
     Redirected(Option<NodeId>),
+    Busy,
     Deferred,
     LongerRequest(usize),
 }
@@ -98,29 +99,13 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             {
                 Ok(Verdict::Ended(Ending::Peers { first, total }, peers))
             }
-            (
-                Wish::Admin(_),
-                Answer::Admin(AdminAnswer::Members { version, is_committed, members }),
-            ) if members.is_empty() || Members::parse(members).is_some() => {
-                Ok(Verdict::Ended(Ending::Members { version, is_committed }, members))
-            }
-            (Wish::Admin(_), Answer::Admin(AdminAnswer::Changed(version))) => {
-                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::Changed(version)), &[]))
-            }
-            (Wish::Admin(_), Answer::Admin(AdminAnswer::NotChanged(error))) => {
-                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::NotChanged(error)), &[]))
-            }
-            (Wish::Admin(_), Answer::Admin(AdminAnswer::Transferring(to))) => {
-                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::Transferring(to)), &[]))
-            }
-            (Wish::Admin(_), Answer::Admin(AdminAnswer::NotTransferred(error))) => {
-                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::NotTransferred(error)), &[]))
-            }
+            (Wish::Admin(_), Answer::Admin(answer)) => judge_admin(answer),
             (
                 Wish::Open | Wish::Command(_) | Wish::Query | Wish::Admin(_),
                 Answer::NotLeader(hint),
             ) => advice(Verdict::Redirected(hint)),
-            (_, Answer::Busy | Answer::Unknown) => advice(Verdict::Deferred),
+            (_, Answer::Busy) => advice(Verdict::Busy),
+            (_, Answer::Unknown) => advice(Verdict::Deferred),
             (Wish::Command(_) | Wish::Query, Answer::SessionExpired) if self.session.is_some() => {
                 Ok(Verdict::Ended(Ending::SessionExpired, &[]))
             }
@@ -206,6 +191,11 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
                 self.phase = Phase::Finished(Finish { kind: active.kind, from, epoch, ending });
             }
             Verdict::Redirected(hint) => self.redirect(active, hint),
+            Verdict::Busy => {
+                count(&mut self.counters.busy);
+                count(&mut self.counters.deferrals);
+                self.pause(active);
+            }
             Verdict::Deferred => {
                 count(&mut self.counters.deferrals);
                 self.pause(active);
@@ -295,4 +285,22 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
         active.due = Due::Send;
         self.phase = Phase::Active(active);
     }
+}
+
+/// What came of an operator's wish: the members, or what has no bytes of its own.
+fn judge_admin(answer: AdminAnswer<'_>) -> Result<Verdict<'_>, ClientDropped> {
+    let told = match answer {
+        AdminAnswer::Members { version, is_committed, members } => {
+            let is_list = members.is_empty() || Members::parse(members).is_some();
+            let ended = Verdict::Ended(Ending::Members { version, is_committed }, members);
+            return is_list.then_some(ended).ok_or(ClientDropped::Unexpected);
+        }
+        AdminAnswer::Changed(version) => AdminAnswer::Changed(version),
+        AdminAnswer::NotChanged(error) => AdminAnswer::NotChanged(error),
+        AdminAnswer::Transferring(to) => AdminAnswer::Transferring(to),
+        AdminAnswer::NotTransferred(error) => AdminAnswer::NotTransferred(error),
+        AdminAnswer::Founded { epoch, last } => AdminAnswer::Founded { epoch, last },
+        AdminAnswer::NotFounded(error) => AdminAnswer::NotFounded(error),
+    };
+    Ok(Verdict::Ended(Ending::Admin(told), &[]))
 }

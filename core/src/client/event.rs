@@ -130,6 +130,8 @@ pub struct ClientCounters {
     pub redirects: u32,
     /// Answers to try again later.
     pub deferrals: u32,
+    /// Those of them that say that a server is busy or has no room: nothing came of that request.
+    pub busy: u32,
     /// Polls with a buffer too short for the request.
     pub short_buffers: u32,
 }

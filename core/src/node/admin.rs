@@ -4,7 +4,7 @@ use super::pending::Work;
 use super::{Node, Platform};
 use crate::configuration::Part;
 use crate::message::{Admin, AdminAnswer};
-use crate::raft::{Change, ChangeError, TransferError};
+use crate::raft::{Change, ChangeError, FoundError, TransferError};
 use crate::storage::Storage;
 use crate::types::{EntryId, NodeId};
 
@@ -46,6 +46,13 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     pub(super) fn on_admin(&mut self, admin: Admin) -> Work<P> {
         match admin {
             Admin::Members => Work::Members,
+            Admin::FoundAlone(epoch) => match self.founder {
+                Some(found) => found(self, epoch),
+                None if self.storage.is_durable() => {
+                    Work::Admin(AdminAnswer::NotFounded(FoundError::Stored))
+                }
+                None => Work::Admin(AdminAnswer::NotFounded(FoundError::NotAllowed)),
+            },
             Admin::Transfer(to) => match self.transfer(to) {
                 Ok(to) => Work::Admin(AdminAnswer::Transferring(to)),
                 Err(TransferError::NotLeader(leader)) => Work::NotLeader(leader),

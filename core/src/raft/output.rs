@@ -307,6 +307,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> SendChunk<'_, M, R, S, N> {
     }
 }
 
+impl<'r, M, R, S, const N: usize> Apply<'r, M, R, S, N> {
+    /// What is to be applied next.
+    pub(super) const fn of(raft: &'r mut Raft<M, R, S, N>) -> Self {
+        Self { raft }
+    }
+}
+
 impl<M: Memory, R: Rng, S: Seal, const N: usize> Apply<'_, M, R, S, N> {
     /// The entry; it is a command.
     #[must_use]

@@ -102,6 +102,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             // Of two lives the one that votes is meant.
             parts = parts.max(Some(named.part));
         }
-        parts
+        let is_missed = parts.is_none() && self.takes_back && self.others.contains(&from.id);
+        if is_missed { Some(Part::Voter) } else { parts }
     }
 }

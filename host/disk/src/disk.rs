@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use coracle::{
-    Contents, Persisted, Place, Receipt, Saving, Snapshot, SnapshotName, Source, Staging, Storage,
-    Write,
+    Contents, HardState, Persisted, Place, Receipt, Saving, Snapshot, SnapshotName, Source,
+    Staging, Storage, Write,
 };
 
 use crate::error::DiskError;
@@ -121,6 +121,18 @@ impl<F: Files> Storage for Disk<F> {
         let saved = self.shared.after_all(|medium| medium.save(snapshot, contents))?;
         let Some((file, summary)) = saved else { return Ok(Saving::NoRoom) };
         self.kept = Some(file);
+        Ok(Saving::Kept(summary))
+    }
+
+    fn found(
+        &mut self,
+        hard: &HardState,
+        snapshot: &Snapshot<'_>,
+        contents: Contents<'_>,
+    ) -> Result<Saving, DiskError> {
+        let saved = self.shared.after_all(|medium| medium.found(hard, snapshot, contents))?;
+        let Some((file, summary)) = saved else { return Ok(Saving::NoRoom) };
+        (self.kept, self.staged) = (Some(file), None);
         Ok(Saving::Kept(summary))
     }
 

@@ -17,6 +17,15 @@ pub enum DiskError {
         /// What the system said.
         error: Arc<io::Error>,
     },
+    /// The directory cannot be used. Nothing in it has changed.
+    Unusable {
+        /// Which directory.
+        directory: String,
+        /// What could not be done with it.
+        doing: &'static str,
+        /// What the system said.
+        error: Arc<io::Error>,
+    },
     /// Another process uses this directory. Nothing in it has changed.
     InUse(String),
     /// What was confirmed once is not all there. Nothing has changed.
@@ -47,6 +56,10 @@ impl DiskError {
         Self::Io { file, doing, error: Arc::new(error) }
     }
 
+    pub(crate) fn unusable(directory: String, doing: &'static str, error: io::Error) -> Self {
+        Self::Unusable { directory, doing, error: Arc::new(error) }
+    }
+
     /// Whether there was no room: then more may be written once there is.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -54,7 +67,9 @@ impl DiskError {
             Self::Io { error, .. } => {
                 matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
-            Self::InUse(_) | Self::Damaged(_) | Self::Foreign { .. } => false,
+            Self::Unusable { .. } | Self::InUse(_) | Self::Damaged(_) | Self::Foreign { .. } => {
+                false
+            }
         }
     }
 }
@@ -64,6 +79,9 @@ impl fmt::Display for DiskError {
         match self {
             Self::Io { file, doing, error } => {
                 write!(f, "{file} cannot be {doing} ({error}); what was not confirmed may be lost")
+            }
+            Self::Unusable { directory, doing, error } => {
+                write!(f, "{directory} cannot be {doing} ({error}); nothing was changed")
             }
             Self::InUse(directory) => {
                 write!(f, "{directory} is in use by another process; nothing was changed")

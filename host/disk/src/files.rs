@@ -104,12 +104,13 @@ impl Directory {
     /// When it cannot be made or used, or another process uses it. Nothing in it has changed.
     pub fn take(path: &Path) -> Result<Self, DiskError> {
         let named = || path.display().to_string();
-        fs::create_dir_all(path).map_err(|error| DiskError::io(named(), "made", error))?;
+        fs::create_dir_all(path).map_err(|error| DiskError::unusable(named(), "made", error))?;
         // The name of a new directory must be as durable as what is in it.
-        let full = path.canonicalize().map_err(|error| DiskError::io(named(), "found", error))?;
+        let full =
+            path.canonicalize().map_err(|error| DiskError::unusable(named(), "found", error))?;
         if let Some(parent) = full.parent() {
             let synced = fs::File::open(parent).and_then(|parent| parent.sync_all());
-            synced.map_err(|error| DiskError::io(named(), "synced", error))?;
+            synced.map_err(|error| DiskError::unusable(named(), "synced", error))?;
         }
         Self::lock(full)
     }
@@ -120,14 +121,16 @@ impl Directory {
     /// When it is not there or cannot be used, or another process uses it.
     pub fn take_existing(path: &Path) -> Result<Self, DiskError> {
         let full = path.canonicalize();
-        Self::lock(full.map_err(|error| DiskError::io(path.display().to_string(), "found", error))?)
+        Self::lock(
+            full.map_err(|error| DiskError::unusable(path.display().to_string(), "found", error))?,
+        )
     }
 
     fn lock(path: PathBuf) -> Result<Self, DiskError> {
         let named = path.display().to_string();
         let fail = |doing| {
             let named = named.clone();
-            move |error| DiskError::io(named, doing, error)
+            move |error| DiskError::unusable(named, doing, error)
         };
         let names = fs::File::open(&path).map_err(fail("opened"))?;
         let mut how = fs::OpenOptions::new();
@@ -193,19 +196,24 @@ impl ReadOnly {
     /// When it is not there or cannot be read, or another process writes to it.
     pub fn look(path: &Path) -> Result<Self, DiskError> {
         let named = || path.display().to_string();
-        let full = path.canonicalize().map_err(|error| DiskError::io(named(), "found", error))?;
+        let full =
+            path.canonicalize().map_err(|error| DiskError::unusable(named(), "found", error))?;
         // What is no directory is said to be none, and not to be empty.
-        fs::read_dir(&full).map_err(|error| DiskError::io(named(), "listed", error))?;
+        fs::read_dir(&full).map_err(|error| DiskError::unusable(named(), "listed", error))?;
         let lock = match fs::File::open(full.join(LOCK)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                return Err(DiskError::io(full.join(LOCK).display().to_string(), "read", error));
+                return Err(DiskError::unusable(
+                    full.join(LOCK).display().to_string(),
+                    "read",
+                    error,
+                ));
             }
             Ok(lock) => match lock.try_lock_shared() {
                 Ok(()) => Some(Arc::new(lock)),
                 Err(fs::TryLockError::WouldBlock) => return Err(DiskError::InUse(named())),
                 Err(fs::TryLockError::Error(error)) => {
-                    return Err(DiskError::io(named(), "locked", error));
+                    return Err(DiskError::unusable(named(), "locked", error));
                 }
             },
         };

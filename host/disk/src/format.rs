@@ -60,9 +60,31 @@ pub(crate) struct SnapshotHead {
     pub checksum: u32,
     /// The first segment that counts beside it.
     pub segment: u64,
-    /// A leader's: the segment need not be there yet, and is empty at first.
-    pub is_installed: bool,
+    /// How it came to be the one that counts.
+    pub origin: Origin,
     pub members: Vec<u8>,
+}
+
+/// Where a snapshot is from. But for the node's own, the first segment beside it need not be there
+/// yet, and is empty at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was written beside the entries.
+    Own,
+    /// A leader's, in the place of the entries.
+    Leader,
+    /// The node has founded a cluster alone with it, as a new life of itself.
+    Founding(Founding),
+}
+
+/// What counts from the moment on in which such a snapshot has its name: a state of the life before is
+/// written anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Founding {
+    /// The life before.
+    pub former: Incarnation,
+    pub epoch: Epoch,
+    pub term: Term,
 }
 
 impl Slot {
@@ -169,6 +191,14 @@ pub(crate) fn marked(bytes: &[u8], salt: u64) -> Option<u64> {
 }
 
 impl SnapshotHead {
+    /// The hard state that the snapshot brings with it, if that of this life was the one before.
+    pub(crate) fn hard_after(&self, before: Incarnation) -> Option<HardState> {
+        let Origin::Founding(Founding { former, epoch, term }) = self.origin else { return None };
+        let incarnation = self.incarnation;
+        let vote = Some(MemberId { id: self.identity.id, incarnation });
+        (former == before).then_some(HardState { incarnation, epoch, term, vote })
+    }
+
     /// As many bytes as every head has; none if there are too many members.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(SNAPSHOT_HEAD_BYTES);
@@ -179,8 +209,16 @@ impl SnapshotHead {
         words(&mut bytes, &[self.base.term.0, self.base.index.0, self.configuration.0]);
         words(&mut bytes, &[self.length, u64::from(self.checksum), self.segment]);
         let members = u64::try_from(self.members.len()).ok()?;
-        words(&mut bytes, &[u64::from(self.is_installed), members]);
+        let (origin, founding) = match self.origin {
+            Origin::Own => (0, None),
+            Origin::Leader => (1, None),
+            Origin::Founding(founding) => (2, Some(founding)),
+        };
+        words(&mut bytes, &[origin, members]);
         bytes.extend(&self.members);
+        if let Some(Founding { former, epoch, term }) = founding {
+            words(&mut bytes, &[former.0, epoch.0, term.0]);
+        }
         if bytes.len() > SNAPSHOT_HEAD_BYTES {
             return None;
         }
@@ -200,9 +238,20 @@ impl SnapshotHead {
         let base = EntryId { term: Term(word()?), index: Index(word()?) };
         let (configuration, length) = (Index(word()?), word()?);
         let checksum = u32::try_from(word()?).map_err(|_| None)?;
-        let (segment, is_installed) = (word()?, word()? == 1);
+        let (segment, origin) = (word()?, word()?);
         let members = usize::try_from(word()?).map_err(|_| None)?;
-        let members = rest.get(..members).ok_or(None)?.to_vec();
+        let (members, mut rest) = rest.split_at_checked(members).ok_or(None)?;
+        let members = members.to_vec();
+        let mut word = || take(&mut rest).ok_or(None);
+        let origin = match origin {
+            0 => Origin::Own,
+            1 => Origin::Leader,
+            2 => {
+                let (former, epoch) = (Incarnation(word()?), Epoch(word()?));
+                Origin::Founding(Founding { former, epoch, term: Term(word()?) })
+            }
+            _ => return Err(None),
+        };
         Ok(Self {
             identity,
             incarnation,
@@ -212,7 +261,7 @@ impl SnapshotHead {
             length,
             checksum,
             segment,
-            is_installed,
+            origin,
             members,
         })
     }

@@ -1,10 +1,10 @@
 //! A directory that is written to: one thing at a time, and what has returned is durable.
 
-use coracle::{Contents, EntryId, HardState, Index, Snapshot};
+use coracle::{Contents, EntryId, HardState, Incarnation, Index, Snapshot};
 
 use crate::error::DiskError;
 use crate::files::{File, Files};
-use crate::format::{Identity, SEGMENT_HEAD_BYTES, Slot, SnapshotHead};
+use crate::format::{Founding, Identity, Origin, SEGMENT_HEAD_BYTES, Slot, SnapshotHead};
 use crate::log::{Log, RECORD_OVERHEAD, Reserve, SPARE, Tail, remove, segment_name};
 use crate::recovered::{Found, Recovered, find};
 use crate::slots::{STATE_NEW, Slots};
@@ -148,15 +148,75 @@ impl<F: Files> Medium<F> {
         let Some(written) = &mut self.written else { return Ok(None) };
         written.log.settle()?;
         let segment = written.log.first_behind(snapshot.base.index);
-        match self.write_snapshot(snapshot, contents, segment) {
-            Ok(None) => {}
-            Ok(Some(saved)) => {
-                self.replace(SNAPSHOT_NEW)?;
-                if let Some(written) = &mut self.written {
-                    written.log.drop_before(segment)?;
-                }
-                return Ok(Some(saved));
+        let incarnation = written.slots.slot.hard.incarnation;
+        let saved = self.write_if_room(snapshot, contents, (segment, incarnation, Origin::Own))?;
+        if saved.is_some() {
+            self.replace(SNAPSHOT_NEW)?;
+            if let Some(written) = &mut self.written {
+                written.log.drop_before(segment)?;
             }
+        }
+        Ok(saved)
+    }
+
+    /// Puts a hard state of a new incarnation, and a snapshot that `contents` writes, in the place of
+    /// all that is kept, and begins the log anew behind it. Gives the snapshot's file and what was
+    /// written; none if there is no room, and then nothing has changed.
+    ///
+    /// # Errors
+    /// [`DiskError`]: all is as it was, or as it is to be; the medium must not be used any more.
+    pub fn found(
+        &mut self,
+        hard: &HardState,
+        snapshot: &Snapshot<'_>,
+        contents: Contents<'_>,
+    ) -> Result<Option<(F::File, coracle::Summary)>, DiskError> {
+        let Some(written) = &mut self.written else { return Ok(None) };
+        written.log.settle()?;
+        let number = written.log.number() + 1;
+        let HardState { incarnation, epoch, term, .. } = *hard;
+        let former = written.slots.slot.hard.incarnation;
+        let origin = Origin::Founding(Founding { former, epoch, term });
+        let saved = self.write_if_room(snapshot, contents, (number, incarnation, origin))?;
+        if saved.is_some() {
+            self.reserve.prepare()?;
+            if self.reserve.left() == 0 {
+                remove(&self.files, SNAPSHOT_NEW)?;
+                return Ok(None);
+            }
+            // With this name everything is done that the next start could not do.
+            self.replace(SNAPSHOT_NEW)?;
+            if let Some(written) = &mut self.written {
+                written.slots.set_hard(*hard)?;
+            }
+            self.begin_behind(snapshot.base)?;
+        }
+        Ok(saved)
+    }
+
+    /// Begins the log anew behind a snapshot that is there, and drops what it stands for.
+    fn begin_behind(&mut self, base: EntryId) -> Result<(), DiskError> {
+        let Some(written) = &mut self.written else { return Ok(()) };
+        let number = written.log.number() + 1;
+        let next = (number, written.log.next_sequence());
+        let incarnation = written.slots.slot.hard.incarnation;
+        let log = Log::begin(&mut self.reserve, next, incarnation, base)?;
+        written.slots.set_segment(number)?;
+        let mut before = std::mem::replace(&mut written.log, log);
+        before.drop_before(number)?;
+        remove(&self.files, &segment_name(number - 1))
+    }
+
+    /// Writes a snapshot beside the one that there is; none without room, and nothing is left of it.
+    fn write_if_room(
+        &self,
+        snapshot: &Snapshot<'_>,
+        contents: Contents<'_>,
+        place: (u64, Incarnation, Origin),
+    ) -> Result<Option<(F::File, coracle::Summary)>, DiskError> {
+        match self.write_snapshot(snapshot, contents, place) {
+            Ok(None) => {}
+            Ok(saved) => return Ok(saved),
             Err(error) if error.is_full() => {}
             Err(error) => return Err(error),
         }
@@ -168,7 +228,7 @@ impl<F: Files> Medium<F> {
         &self,
         snapshot: &Snapshot<'_>,
         contents: Contents<'_>,
-        segment: u64,
+        place: (u64, Incarnation, Origin),
     ) -> Result<Option<(F::File, coracle::Summary)>, DiskError> {
         let fail = |doing| move |error| DiskError::io(self.files.path(SNAPSHOT_NEW), doing, error);
         let file = self.files.create(SNAPSHOT_NEW).map_err(fail("made"))?;
@@ -179,9 +239,8 @@ impl<F: Files> Medium<F> {
         }
         let Ok(summary) = summary else { return Ok(None) };
         let (length, checksum) = (summary.length, summary.checksum);
-        let Some(head) = self.head(snapshot, length, checksum, segment, false) else {
-            return Ok(None);
-        };
+        let head = self.head(snapshot, (length, checksum), place);
+        let Some(head) = head else { return Ok(None) };
         file.write_at(0, &head).map_err(fail("written"))?;
         file.sync().map_err(fail("synced"))?;
         Ok(Some((file, summary)))
@@ -206,8 +265,9 @@ impl<F: Files> Medium<F> {
         let Some(written) = &mut self.written else { return Ok(()) };
         written.log.settle()?;
         let number = written.log.number() + 1;
-        let next = (number, written.log.next_sequence());
-        let head = self.head(snapshot, length, checksum, number, true);
+        let incarnation = written.slots.slot.hard.incarnation;
+        let place = (number, incarnation, Origin::Leader);
+        let head = self.head(snapshot, (length, checksum), place);
         let head = head.ok_or_else(|| fail("written")(std::io::ErrorKind::InvalidData.into()))?;
         file.write_at(0, &head).map_err(fail("written"))?;
         file.set_length(CONTENTS_AT + length).map_err(fail("written"))?;
@@ -215,24 +275,15 @@ impl<F: Files> Medium<F> {
         // What the log needs is there before the old entries are given up.
         self.reserve.prepare()?;
         self.replace(STAGED)?;
-        let Some(written) = &mut self.written else { return Ok(()) };
-        let incarnation = written.slots.slot.hard.incarnation;
-        let log = Log::begin(&mut self.reserve, next, incarnation, snapshot.base)?;
-        written.slots.set_segment(number)?;
-        let mut before = std::mem::replace(&mut written.log, log);
-        before.drop_before(number)?;
-        remove(&self.files, &segment_name(number - 1))
+        self.begin_behind(snapshot.base)
     }
 
     fn head(
         &self,
         snapshot: &Snapshot<'_>,
-        length: u64,
-        checksum: u32,
-        segment: u64,
-        is_installed: bool,
+        (length, checksum): (u64, u32),
+        (segment, incarnation, origin): (u64, Incarnation, Origin),
     ) -> Option<Vec<u8>> {
-        let incarnation = self.written.as_ref()?.slots.slot.hard.incarnation;
         let head = SnapshotHead {
             identity: self.identity,
             incarnation,
@@ -242,7 +293,7 @@ impl<F: Files> Medium<F> {
             length,
             checksum,
             segment,
-            is_installed,
+            origin,
             members: snapshot.members.bytes().to_vec(),
         };
         head.encode()

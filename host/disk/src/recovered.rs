@@ -5,7 +5,7 @@ use coracle::{EntryId, HardState, Index, Members, Saved, Term};
 use crate::entry::walk;
 use crate::error::{Damage, DiskError};
 use crate::files::{File, Files};
-use crate::format::{Identity, SEGMENT_HEAD_BYTES, SegmentHead, Slot, SnapshotHead};
+use crate::format::{Identity, Origin, SEGMENT_HEAD_BYTES, SegmentHead, Slot, SnapshotHead};
 use crate::log::{Tail, segment_name, segment_number};
 use crate::scan::{End, Section, scan};
 use crate::slots::{self, STATE};
@@ -113,16 +113,20 @@ pub(crate) fn find<F: Files>(files: &F) -> Result<Found, DiskError> {
     if !has(STATE) {
         return without_state(files, &numbers, has(SNAPSHOT));
     }
-    let (slot, is_whole) = slots::read(files)?;
+    let (mut slot, is_whole) = slots::read(files)?;
     let head = if has(SNAPSHOT) { Some(snapshot::read(files)?.0) } else { None };
     if let Some(head) = &head {
+        // Where a new cluster was founded a crash may have kept the state from being written.
+        if let Some(hard) = head.hard_after(slot.hard.incarnation) {
+            slot.hard = hard;
+        }
         check_owner(files, head, &slot)?;
     }
     let from = head.as_ref().map_or(1, |head| head.segment);
     let void: Vec<u64> = numbers.extract_if(.., |number| *number < from).collect();
     let may_begin = numbers.is_empty()
         && slot.segment < from
-        && head.as_ref().is_some_and(|head| head.is_installed);
+        && head.as_ref().is_some_and(|head| head.origin != Origin::Own);
     if !may_begin {
         check_numbers(files, &numbers, from, slot.segment)?;
     }
@@ -212,7 +216,8 @@ fn check_terms<F: Files>(files: &F, replay: &Replay, known: Term) -> Result<(), 
     Err(DiskError::Damaged(Damage { file: files.path(STATE), offset: 0, what }))
 }
 
-fn read_segment<F: Files>(files: &F, number: u64) -> Result<(SegmentHead, Vec<u8>), DiskError> {
+/// A segment's file, whose head is right and whose length is that of its head.
+fn open_segment<F: Files>(files: &F, number: u64) -> Result<(SegmentHead, F::File), DiskError> {
     let name = segment_name(number);
     let damage = |offset, what: &str| {
         DiskError::Damaged(Damage { file: files.path(&name), offset, what: what.to_owned() })
@@ -223,13 +228,13 @@ fn read_segment<F: Files>(files: &F, number: u64) -> Result<(SegmentHead, Vec<u8
     };
     let file = files.open(&name).map_err(fail("opened"))?;
     let length = file.length().map_err(fail("read"))?;
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    if length < SEGMENT_HEAD_BYTES as u64 {
+        return Err(damage(length, "the head ends here"));
+    }
+    let mut bytes = [0; SEGMENT_HEAD_BYTES];
     file.read_at(0, &mut bytes).map_err(fail("read"))?;
     let head = match SegmentHead::decode(&bytes) {
         Ok(head) => head,
-        Err(None) if bytes.len() < SEGMENT_HEAD_BYTES => {
-            return Err(damage(length, "the head ends here"));
-        }
         Err(None) => return Err(damage(0, "the head is not as it was written")),
         Err(Some(version)) => {
             let what = format!("it has the format {version}, which this program does not know");
@@ -243,6 +248,15 @@ fn read_segment<F: Files>(files: &F, number: u64) -> Result<(SegmentHead, Vec<u8
         let what = format!("the file ends here, and not at {}", head.size);
         return Err(damage(length.min(head.size), &what));
     }
+    Ok((head, file))
+}
+
+/// The whole segment; only one whose head is right is as long as its file says.
+fn read_segment<F: Files>(files: &F, number: u64) -> Result<(SegmentHead, Vec<u8>), DiskError> {
+    let (head, file) = open_segment(files, number)?;
+    let mut bytes = vec![0; usize::try_from(head.size).unwrap_or(usize::MAX)];
+    let read = file.read_at(0, &mut bytes);
+    read.map_err(|error| DiskError::io(files.path(&segment_name(number)), "read", error))?;
     Ok((head, bytes))
 }
 
@@ -370,7 +384,7 @@ impl Replay {
 }
 
 fn read_segment_head<F: Files>(files: &F, number: u64) -> Result<u64, DiskError> {
-    read_segment(files, number).map(|(head, _)| head.first)
+    open_segment(files, number).map(|(head, _)| head.first)
 }
 
 impl From<SnapshotHead> for Kept {

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use coracle::message::{Admin, AdminAnswer};
 use coracle::{
-    Change, ChangeError, Index, Member, MemberId, Members, NodeId, Outcome, Part, TransferError,
+    Change, ChangeError, EntryId, Epoch, FoundError, Index, Member, MemberId, Members, NodeId,
+    Outcome, Part, RoleName, TransferError,
 };
 
 use super::{Failure, STATUS_LIMIT, Session, ended, not_started};
@@ -56,12 +57,14 @@ enum Done {
     Changed(Index),
     Transferring(NodeId),
     Roll(Roll),
+    Founded(Epoch, EntryId),
 }
 
 /// An answer that says that nothing was.
 enum Refused {
     Change(ChangeError),
     Transfer(TransferError),
+    Founding(FoundError),
 }
 
 impl Session {
@@ -80,7 +83,9 @@ impl Session {
         let deadline = Instant::now() + self.limits.write;
         match self.admin(Admin::Change(change)) {
             Ok(Done::Changed(version)) => Ok(version),
-            Ok(Done::Transferring(_) | Done::Roll(_)) => Err(beside_the_point()),
+            Ok(Done::Transferring(_) | Done::Roll(_) | Done::Founded(..)) => {
+                Err(beside_the_point())
+            }
             Err(Failure::Unknown(why)) => {
                 let version = self.await_change(change, deadline);
                 version.ok_or(Failure::Unknown(why))
@@ -143,7 +148,7 @@ impl Session {
     pub fn members(&mut self) -> Result<Roll, Failure> {
         match self.admin(Admin::Members).map_err(Failure::without_effect)? {
             Done::Roll(roll) => Ok(roll),
-            Done::Changed(_) | Done::Transferring(_) => Err(beside_the_point()),
+            Done::Changed(_) | Done::Transferring(_) | Done::Founded(..) => Err(beside_the_point()),
         }
     }
 
@@ -155,7 +160,55 @@ impl Session {
         self.client.admin(Some(place), Admin::Members).map_err(not_started)?;
         match self.finish(self.limits.status, settled)? {
             Ok(Done::Roll(roll)) => Ok(roll),
-            Ok(Done::Changed(_) | Done::Transferring(_)) | Err(_) => Err(beside_the_point()),
+            Ok(Done::Changed(_) | Done::Transferring(_) | Done::Founded(..)) | Err(_) => {
+                Err(beside_the_point())
+            }
+        }
+    }
+
+    /// Has the only server give this epoch up and found a cluster alone. Gives the new epoch and the
+    /// entry that names the node.
+    ///
+    /// # Errors
+    /// Unless it is known to be done.
+    pub fn found_alone(&mut self, given_up: Epoch) -> Result<(Epoch, EntryId), Failure> {
+        let limits = self.limits;
+        let started = Instant::now();
+        let deadline = started + limits.write;
+        let unanswered = self.client.counters().timeouts;
+        loop {
+            self.client.admin(Some(0), Admin::FoundAlone(given_up)).map_err(not_started)?;
+            self.limits.write = deadline.saturating_duration_since(Instant::now());
+            let answer = self.finish(self.limits.write, settled);
+            self.limits = limits;
+            match answer? {
+                Ok(Done::Founded(epoch, last)) => return Ok((epoch, last)),
+                Ok(Done::Changed(_) | Done::Transferring(_) | Done::Roll(_)) => {
+                    return Err(beside_the_point());
+                }
+                // A leader whose followers are gone only now may not have noticed.
+                Err(Refused::Founding(FoundError::HasLeader(_)))
+                    if started.elapsed() < LEADER_LIMIT && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(STATUS_LIMIT / 10);
+                }
+                Err(Refused::Founding(FoundError::TooEarly)) if Instant::now() < deadline => {
+                    std::thread::sleep(STATUS_LIMIT / 10);
+                }
+                // An earlier copy of the request may have been the one that did it.
+                Err(Refused::Founding(FoundError::OtherEpoch(_)))
+                    if self.client.counters().timeouts != unanswered =>
+                {
+                    let status = self.status(0)?;
+                    let is_alone = status.role == RoleName::Leader && status.members == 1;
+                    if is_alone {
+                        return Ok((status.epoch, status.base));
+                    }
+                    let why = "the node is in another epoch by now".to_owned();
+                    return Err(Failure::Unknown(why));
+                }
+                Err(refused) => return Err(refused.failure(false)),
+            }
         }
     }
 
@@ -185,6 +238,7 @@ impl Refused {
         let (why, may_be_own_doing) = match self {
             Self::Change(error) => (change_error(*error), follows_a_change(*error)),
             Self::Transfer(error) => (transfer_error(*error), true),
+            Self::Founding(error) => (found_error(*error), false),
         };
         if was_repeated && may_be_own_doing {
             return Failure::Unknown(format!(
@@ -201,6 +255,8 @@ fn settled(outcome: Outcome<'_>) -> Result<Result<Done, Refused>, Failure> {
         Outcome::Admin(AdminAnswer::NotChanged(error)) => Ok(Err(Refused::Change(error))),
         Outcome::Admin(AdminAnswer::Transferring(to)) => Ok(Ok(Done::Transferring(to))),
         Outcome::Admin(AdminAnswer::NotTransferred(error)) => Ok(Err(Refused::Transfer(error))),
+        Outcome::Admin(AdminAnswer::Founded { epoch, last }) => Ok(Ok(Done::Founded(epoch, last))),
+        Outcome::Admin(AdminAnswer::NotFounded(error)) => Ok(Err(Refused::Founding(error))),
         Outcome::Admin(AdminAnswer::Members { version, is_committed, members }) => {
             // Without an entry that names them there are none.
             let members = if members.is_empty() {
@@ -261,6 +317,34 @@ fn change_error(error: ChangeError) -> String {
     }
 }
 
+/// Why a node does not give its cluster up.
+pub fn found_error(error: FoundError) -> String {
+    match error {
+        FoundError::OtherEpoch(epoch) => format!("the node is in the epoch {epoch} by now"),
+        FoundError::Blank => "the node holds nothing that could be gone on with".to_owned(),
+        FoundError::HasLeader(None) => "a leader was heard just now".to_owned(),
+        FoundError::HasLeader(Some(leader)) => {
+            format!(
+                "node {leader} leads or did just now; a cluster that has a leader needs no rescue"
+            )
+        }
+        FoundError::HasQuorum => {
+            "a majority of the voters answers, so that there will be a leader \
+            without this"
+                .to_owned()
+        }
+        FoundError::TooEarly => "the node has not asked the others in vain yet".to_owned(),
+        FoundError::Stored => "the node keeps its state in a directory: stop it, and give that to \
+            `coracle recover`"
+            .to_owned(),
+        FoundError::NotAllowed => "the node was set up not to do that".to_owned(),
+        FoundError::NoRoom => "there is no room for a snapshot".to_owned(),
+        FoundError::Exhausted => "the terms or indices are used up".to_owned(),
+        FoundError::Failed => "the node has failed".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
 /// Why leadership stays where it is.
 fn transfer_error(error: TransferError) -> String {
     match error {
@@ -277,6 +361,9 @@ fn transfer_error(error: TransferError) -> String {
         other => format!("{other:?}"),
     }
 }
+
+/// How long a node may still lead that nobody follows any more; a few times the usual timeouts.
+const LEADER_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -45,6 +45,8 @@ pub enum Action {
     Promote(Who),
     /// Take a voter its vote.
     Demote(Who),
+    /// Have a node give the cluster up, and go on alone with what it holds.
+    Recover(Who),
 }
 
 /// A node as people name it.
@@ -87,6 +89,7 @@ impl Cluster {
             Action::Remove(who) => self.remove(who),
             Action::Promote(who) => self.promote(who),
             Action::Demote(who) => self.demote(who),
+            Action::Recover(who) => self.recover(who),
         }
     }
 
@@ -101,6 +104,7 @@ impl Cluster {
         let (place, id) = self.find(who)?;
         self.nodes.kill(place);
         self.paused.retain(|paused| *paused != id);
+        let is_strange = self.nodes.comes_back_strange(id);
         if let Err(why) = self.nodes.start(place) {
             return Err(format!("failed: node {id} did not start again, and is down: {why}"));
         }
@@ -108,6 +112,9 @@ impl Cluster {
         self.await_answer(place);
         let lead = self.wait_for_lead();
         if matches!(lead, Lead::By { .. }) {
+            if is_strange {
+                self.take_back(place);
+            }
             self.await_part(place);
         }
         let fresh = match self.observer.status(place).map(|status| status.role) {
@@ -202,7 +209,7 @@ impl Cluster {
         Err(format!("failed in part: {}; all others have followed", failures.join(", ")))
     }
 
-    fn running(&mut self, who: Who) -> Result<(usize, NodeId), String> {
+    pub(super) fn running(&mut self, who: Who) -> Result<(usize, NodeId), String> {
         let (place, id) = self.find(who)?;
         if self.nodes.is_running(place) {
             return Ok((place, id));

@@ -4,10 +4,13 @@ use std::fs;
 use std::io::{self, Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use coracle::NodeId;
+use coracle::{Epoch, NodeId};
+use coracle_disk::{ReadOnly, Recovered};
 use tempfile::TempDir;
 
 use crate::cli::{ClusterArguments, MAX_NODES};
+use crate::inspect;
+use crate::print::complain;
 
 /// The folder for all.
 #[derive(Default)]
@@ -76,10 +79,18 @@ impl Folder {
 /// When the folder cannot be read, or holds a cluster of another size. Nothing has changed.
 pub fn ids(arguments: &ClusterArguments) -> io::Result<Vec<NodeId>> {
     let asked = arguments.nodes.map(usize::from);
-    let (folder, held) = match &arguments.data_dir {
+    let (folder, mut held) = match &arguments.data_dir {
         Some(folder) => (folder.display().to_string(), held(folder)?),
         None => (String::new(), Vec::new()),
     };
+    if let Some(all) = &arguments.data_dir {
+        for id in never_taken_in(all, &held) {
+            complain(format_args!(
+                "node {id} is left out: {folder} holds nothing of it, and no member knows it"
+            ));
+            held.retain(|other| *other != id);
+        }
+    }
     let count = held.len();
     if count == 0 {
         return Ok((1..).map(NodeId).take(asked.unwrap_or(USUAL_NODES)).collect());
@@ -94,6 +105,30 @@ pub fn ids(arguments: &ClusterArguments) -> io::Result<Vec<NodeId>> {
         return Err(Error::other(why));
     }
     Ok(held)
+}
+
+/// Those that were started and that no cluster has taken in, since the prompt ended in between: they
+/// hold nothing, and the newest configuration of the others does not name them.
+fn never_taken_in(all: &Path, held: &[NodeId]) -> Vec<NodeId> {
+    let path = |id: &NodeId| all.join(format!("{PREFIX}{id}"));
+    // What cannot be read is for its node to complain of.
+    let read = |id: &NodeId| Recovered::read(&ReadOnly::look(&path(id)).ok()?).ok();
+    // Who has a snapshot is in a cluster, and would take long to read.
+    let is_empty = |id: &&NodeId| {
+        let is_small = !path(id).join("snapshot").exists();
+        is_small && read(id).is_some_and(|it| it.hard.is_none_or(|hard| hard.epoch == Epoch(0)))
+    };
+    let empty: Vec<NodeId> = held.iter().filter(is_empty).copied().collect();
+    if empty.is_empty() || empty.len() == held.len() {
+        return Vec::new();
+    }
+    let others = held.iter().filter(|id| !empty.contains(id));
+    let newest = others.filter_map(read).max_by_key(|recovered| recovered.last);
+    let Some((_, Some(members))) = newest.as_ref().and_then(inspect::members) else {
+        return Vec::new();
+    };
+    let is_named = |id: &NodeId| members.iter().any(|member| member.member.id == *id);
+    empty.into_iter().filter(|id| !is_named(id)).collect()
 }
 
 /// The ids of the nodes that a folder holds, in order.

@@ -11,9 +11,10 @@ use super::lead::Lead;
 use super::nodes::{Member, StartError};
 use super::{ASK_INTERVAL, Cluster, MOST_ATTEMPTS, Who, free_ports};
 use crate::cli::MAX_NODES;
-use crate::client::Failure;
+use crate::client::{Failure, Session};
 use crate::member::{self, Newcomer, WHEN_IT_HAS_THE_LOG};
 use crate::roster::loopback;
+use crate::servers::server;
 
 impl Cluster {
     pub(super) fn show_members(&mut self) -> Result<String, String> {
@@ -60,6 +61,20 @@ impl Cluster {
             format!("failed in part: node {id} is taken in, but is no {part} yet: {why}")
         })?;
         Ok(format!("joined: node {id} at {address} is a {part} (version {version})"))
+    }
+
+    /// Has a node taken in again that has forgotten everything: it was a learner, since only those come
+    /// and go where nothing is stored. What does not work now is seen in what it is afterwards.
+    pub(super) fn take_back(&mut self, place: usize) {
+        let Member { id, address } = self.nodes.members()[place];
+        let newcomer = match Newcomer::meet_at(address, ANSWER_LIMIT) {
+            Ok(newcomer) => newcomer,
+            Err(why) => return log::warn!("node {id} is not taken in: {why}"),
+        };
+        match newcomer.add(&mut self.observer, false) {
+            Ok(_) => self.nodes.is_in(id),
+            Err(failure) => log::warn!("node {id} is not taken in: {failure}"),
+        }
     }
 
     /// A new node on a free port, which waits to be added.
@@ -161,6 +176,28 @@ impl Cluster {
     pub(super) fn demote(&mut self, who: Who) -> Result<String, String> {
         let (_, id) = self.find(who)?;
         self.change(Change::Demote(id)).map(|version| format!("demoted: node {id} {version}"))
+    }
+
+    /// Has a node found a cluster alone, where those who could outvote it have forgotten everything.
+    pub(super) fn recover(&mut self, who: Who) -> Result<String, String> {
+        let (place, id) = self.running(who)?;
+        if self.nodes.are_durable() {
+            let why = "what is stored here is not lost: restart the nodes that are down";
+            return Err(refused(why));
+        }
+        let session = Session::new(&[server(self.nodes.members()[place].address)]);
+        let mut session = session.map_err(refused)?;
+        session.limit(ANSWER_LIMIT);
+        let given_up = session.status(0).map_err(said)?.epoch;
+        let (_, first) = session.found_alone(given_up).map_err(said)?;
+        // The sessions of the cluster that was given up have ended.
+        self.reconnect().map_err(|why| why.to_string())?;
+        Ok(format!(
+            "recovered: node {id} goes on alone with all before index {}; others that run must be \
+             restarted; {}",
+            first.index,
+            self.lead()
+        ))
     }
 
     fn change(&mut self, change: Change) -> Result<String, String> {

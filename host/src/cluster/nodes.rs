@@ -100,6 +100,16 @@ impl Nodes {
         self.members.len() - 1
     }
 
+    /// Whether this one, started again, is a stranger: it has forgotten everything, and was not there
+    /// when the cluster began. Then it waits until it is added.
+    pub fn comes_back_strange(&mut self, id: NodeId) -> bool {
+        let is_strange = !self.are_durable() && !self.founders.contains(&id);
+        if is_strange && !self.waiting.contains(&id) {
+            self.waiting.push(id);
+        }
+        is_strange
+    }
+
     /// This one has been added.
     pub fn is_in(&mut self, id: NodeId) {
         self.waiting.retain(|waiting| *waiting != id);

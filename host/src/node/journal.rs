@@ -1,11 +1,11 @@
 //! What is said about a node in the log.
 
-use coracle::{Condition, Counters, Index, NodeId, RoleName, Ticks};
+use coracle::{Condition, Counters, Index, NodeId, RoleName, Storage, Ticks};
 use log::{Level, debug, error, info, log_enabled, warn};
 
 use crate::entries::content;
 use crate::roster::Roster;
-use crate::setup::HostNode;
+use crate::setup::{DATAGRAM_BYTES, HostNode};
 
 /// Says what has changed since it last looked.
 ///
@@ -18,6 +18,9 @@ pub struct Journal {
     leader: Option<NodeId>,
     /// When to say next whom a blank node waits for.
     remind_at: Option<Ticks>,
+    /// Since when the disk has no room for every command, and whether that was told.
+    full_since: Option<Ticks>,
+    full_told: bool,
     counters: Counters,
     /// When the leader last sent heartbeats, and when that was last told.
     beat_at: Option<Ticks>,
@@ -36,6 +39,7 @@ impl Journal {
             self.tell_elections(id, raft.counters());
             self.tell_beat(id, node, now);
         }
+        self.tell_room(id, node.storage().room(), now);
         let (role, leader) = (raft.role(), raft.leader());
         if self.role != Some(role) {
             info!("Node {id} is {role} in term {}", raft.term());
@@ -63,8 +67,25 @@ impl Journal {
     }
 
     /// When to look again though nothing happens.
-    pub const fn deadline(&self) -> Option<Ticks> {
-        self.remind_at
+    pub fn deadline(&self) -> Option<Ticks> {
+        let full = self.full_since.filter(|_| !self.full_told);
+        self.remind_at.into_iter().chain(full.map(|since| since.plus(FULL_FOR))).min()
+    }
+
+    /// A disk that is full for a moment only waits for the next segment to be made ready.
+    fn tell_room(&mut self, id: NodeId, room: usize, now: Ticks) {
+        if room >= usize::from(DATAGRAM_BYTES) {
+            if std::mem::take(&mut self.full_told) {
+                warn!("Node {id} takes all commands again: its disk has room");
+            }
+            self.full_since = None;
+            return;
+        }
+        let since = *self.full_since.get_or_insert(now);
+        if !self.full_told && now.since(since) >= FULL_FOR {
+            self.full_told = true;
+            warn!("Node {id} takes no commands, or only small ones: its disk is full");
+        }
     }
 
     fn tell_elections(&mut self, id: NodeId, counters: &Counters) {
@@ -158,4 +179,6 @@ fn remind(node: &HostNode, roster: &Roster) {
 }
 
 const REMIND_INTERVAL: Ticks = Ticks(2_000_000);
+/// How long there must be no room before that is told.
+const FULL_FOR: Ticks = Ticks(1_000_000);
 const BEAT_INTERVAL: Ticks = Ticks(1_000_000);

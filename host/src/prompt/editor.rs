@@ -105,7 +105,7 @@ impl Assistant {
             [] | ["help"] => verbs(),
             [
                 "kill" | "restart" | "pause" | "resume" | "transfer" | "remove" | "promote"
-                | "demote",
+                | "demote" | "recover",
             ]
             | ["partition", ..] => ids().collect(),
             _ => Vec::new(),
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_first_word_becomes_a_command_and_another_one_an_id() {
-        assert_eq!(candidates("re"), ["remove ", "restart ", "resume ", "retry "]);
+        assert_eq!(candidates("re"), ["recover ", "remove ", "restart ", "resume ", "retry "]);
         assert_eq!(candidates("  ad"), ["add "]);
         assert_eq!(candidates("help ki"), ["kill "]);
         assert_eq!(candidates("kill "), ["1", "2", "21", "leader"]);

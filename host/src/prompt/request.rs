@@ -103,6 +103,7 @@ impl Request {
             "remove" => Ok(Self::Act(Action::Remove(who(rest, "remove ID")?))),
             "promote" => Ok(Self::Act(Action::Promote(who(rest, "promote ID")?))),
             "demote" => Ok(Self::Act(Action::Demote(who(rest, "demote ID")?))),
+            "recover" => Ok(Self::Act(Action::Recover(who(rest, "recover ID")?))),
             "help" => help(rest),
             "quit" => alone(Self::Quit, "quit"),
             _ => match parse_integer_line(line)? {
@@ -188,7 +189,7 @@ impl fmt::Display for RequestError {
 }
 
 /// Every command that there is.
-pub const FORMS: [Form; 27] = [
+pub const FORMS: [Form; 28] = [
     form("add", "N", "add to the integer"),
     form("sub", "N", "subtract from it"),
     form("mul", "N", "multiply it"),
@@ -218,6 +219,7 @@ pub const FORMS: [Form; 27] = [
     form("remove", "ID", "take a member out, whose node ends"),
     form("promote", "ID", "give a learner a vote"),
     form("demote", "ID", "take a voter its vote"),
+    form("recover", "ID", "have a node go on alone when a majority has forgotten everything"),
     form("help", "[COMMAND]", "show this"),
     form("quit", "", "end the prompt and the nodes"),
 ];

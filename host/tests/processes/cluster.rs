@@ -248,6 +248,7 @@ fn help_names_every_command_and_explains_one() {
         "remove ID",
         "promote ID",
         "demote ID",
+        "recover ID",
         "help",
         "quit",
     ] {

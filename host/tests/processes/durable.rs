@@ -5,6 +5,7 @@ mod damage;
 mod demonstration;
 mod full;
 mod ledger;
+mod recovery;
 
 use std::fs;
 use std::path::{Path, PathBuf};

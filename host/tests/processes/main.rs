@@ -15,6 +15,7 @@ mod members;
 mod moves;
 mod node;
 mod process;
+mod recovery;
 mod relay;
 mod replacing;
 mod scratch;

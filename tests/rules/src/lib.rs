@@ -7,6 +7,7 @@
 
 pub mod harness;
 
+pub mod alone;
 pub mod appends;
 pub mod candidacy;
 pub mod changes;

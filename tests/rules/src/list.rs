@@ -6,6 +6,21 @@
 macro_rules! for_each_rule {
     ($callback:ident) => {
         $callback! {
+            alone: [
+                a_survivor_goes_on_alone_with_all_that_it_holds,
+                what_was_never_acknowledged_takes_effect_too,
+                a_node_that_has_a_leader_gives_nothing_up,
+                a_node_that_a_majority_answers_gives_nothing_up,
+                a_node_that_has_just_asked_for_votes_gives_nothing_up,
+                a_wish_that_comes_twice_is_done_once,
+                who_holds_nothing_founds_nothing,
+                a_node_whose_embedder_does_not_allow_it_gives_nothing_up,
+                blank_lives_come_back_to_a_cluster_that_one_of_them_founded_alone,
+                a_later_leader_takes_them_back_too,
+                who_is_still_in_the_epoch_that_was_given_up_is_not_heard,
+                a_session_of_the_epoch_that_was_given_up_has_ended,
+                a_member_that_founds_a_cluster_alone_does_so_again_as_another_life,
+            ];
             appends: [
                 an_append_of_an_earlier_term_is_refused,
                 an_append_behind_a_gap_is_refused,
@@ -313,6 +328,7 @@ macro_rules! for_each_rule {
                 an_answer_from_before_a_change_takes_nobody_in,
                 a_newer_life_takes_the_place_of_one_without_a_vote,
                 a_learner_is_replaced_by_a_learner,
+                whom_the_configuration_does_not_name_is_not_taken_in,
                 a_life_is_asked_again_after_a_while_and_else_told_where_we_stand,
                 a_life_that_is_in_the_epoch_already_is_taken_in_too,
                 a_life_that_no_configuration_names_says_hello_when_it_hears_no_leader,

@@ -1,7 +1,7 @@
 //! How a member that comes back with nothing is replaced by its new life.
 
 use coracle::message::{Hello, HelloReply, Message, Standing};
-use coracle::{Address, Epoch, Incarnation, Member, MemberId, Nonce, Part, RoleName};
+use coracle::{Address, Change, Epoch, Incarnation, Member, MemberId, Nonce, Part, RoleName};
 
 use crate::harness::{
     Bench, DATAGRAM_BYTES, ELECTION_MAX, ELECTION_MIN, HEARTBEAT, MEMBERS, ONE, Sent, Small, THREE,
@@ -88,6 +88,21 @@ pub fn a_learner_is_replaced_by_a_learner() {
     (0..SILENCE).for_each(|_| beat(&mut bench));
     take_in(&mut bench, NEW);
     assert_eq!(lives(&bench), [(NEW.incarnation, Part::Learner)]);
+}
+
+/// Replacing: who was removed stays out, whoever it was started with.
+pub fn whom_the_configuration_does_not_name_is_not_taken_in() {
+    let mut bench = with_three_silent();
+    bench.raft.change(&[Change::Remove(THREE)]).expect("a change");
+    (0..3).for_each(|_| beat(&mut bench));
+    assert!(!bench.raft.is_changing());
+    for _beat in 0..=SILENCE {
+        beat(&mut bench);
+        let sent = says_hello(&mut bench, NEW);
+        assert!(sent.hello_to(THREE).is_none(), "it is not asked");
+        assert!(sent.hello_reply_to(THREE).is_some(), "it is told where we stand");
+    }
+    assert!(lives(&bench).is_empty());
 }
 
 /// Replacing: a new life is asked again if it says hello and its answer was lost, but not each time.

@@ -10,8 +10,8 @@ use coracle::wire::{
     self, ClientRoute, DecodeError, HEADER_BYTES, Header, Introduction, MAX_NUMBER, Route,
 };
 use coracle::{
-    Address, Change, ChangeError, Checksum, ClientId, Epoch, Incarnation, Index, MemberId, Members,
-    NodeId, Nonce, Seal, SessionId, SnapshotName, Term, TransferError,
+    Address, Change, ChangeError, Checksum, ClientId, Epoch, FoundError, Incarnation, Index,
+    MemberId, Members, NodeId, Nonce, Seal, SessionId, SnapshotName, Term, TransferError,
 };
 
 use crate::harness::{Bench, CLUSTER, ONE, Random, THREE, TWO, at};
@@ -20,7 +20,7 @@ use crate::harness::{Bench, CLUSTER, ONE, Random, THREE, TWO, at};
 const ROOM: usize = 512;
 
 /// How many messages [`sample`] has.
-pub const SAMPLES: usize = 50;
+pub const SAMPLES: usize = 53;
 
 /// The names of the kinds, by the code that a datagram has for them.
 pub const KINDS: [&str; 17] = [
@@ -144,6 +144,9 @@ fn client_form(which: usize) -> Message<'static> {
             is_committed: true,
             members: &THREE_MEMBERS,
         }),
+        50 => admin(Admin::FoundAlone(Epoch(0x1122))),
+        51 => answer(AdminAnswer::Founded { epoch: Epoch(u64::MAX), last: at(3, 70_000) }),
+        52 => answer(AdminAnswer::NotFounded(FoundError::HasLeader(Some(THREE)))),
         _ => panic!("there are {SAMPLES} samples"),
     }
 }

@@ -29,7 +29,7 @@ fn a_directory_is_in_use_by_one_at_a_time_and_holds_what_was_written() {
 fn a_directory_that_is_only_read_is_not_changed_and_not_read_while_it_is_written_to() {
     let path = std::env::temp_dir().join(format!("coracle-disk-look-{}", std::process::id()));
     let missing = ReadOnly::look(&path).map(|_| ());
-    assert!(matches!(missing, Err(DiskError::Io { doing: "found", .. })), "{missing:?}");
+    assert!(matches!(missing, Err(DiskError::Unusable { doing: "found", .. })), "{missing:?}");
     assert!(!path.exists());
     std::fs::create_dir(&path).unwrap();
     let looking = ReadOnly::look(&path).unwrap();
@@ -64,8 +64,35 @@ fn a_directory_that_is_only_read_is_not_changed_and_not_read_while_it_is_written
     drop(looking);
     Directory::take_existing(&path).unwrap();
     let file = ReadOnly::look(&path.join("state")).map(|_| ());
-    assert!(matches!(file, Err(DiskError::Io { doing: "listed", .. })), "{file:?}");
+    assert!(matches!(file, Err(DiskError::Unusable { doing: "listed", .. })), "{file:?}");
     std::fs::remove_dir_all(&path).unwrap();
+}
+
+#[test]
+fn a_file_that_is_longer_than_memory_is_damaged_before_it_is_read() {
+    let path = std::env::temp_dir().join(format!("coracle-disk-long-{}", std::process::id()));
+    let (mut medium, _) = Medium::open(Directory::take(&path).unwrap(), IDENTITY, OPTIONS).unwrap();
+    let hard = coracle::HardState {
+        incarnation: coracle::Incarnation(9),
+        ..coracle::HardState::default()
+    };
+    medium.write(&coracle_disk::Batch { hard: Some(hard), runs: Vec::new() }).unwrap();
+    drop(medium);
+    let segment = std::fs::File::options().write(true).open(path.join("log-00000001")).unwrap();
+    // It takes no room: nothing is written there.
+    segment.set_len(1 << 42).unwrap();
+    let error = Recovered::read(&ReadOnly::look(&path).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("damaged at byte 4096: the file ends here, and not at"), "{error}");
+    std::fs::remove_dir_all(&path).unwrap();
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_says_that_nothing_was_changed() {
+    let file = std::env::temp_dir().join(format!("coracle-disk-file-{}", std::process::id()));
+    std::fs::write(&file, "").unwrap();
+    let error = Directory::take(&file.join("data")).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("data cannot be made (") && error.ends_with("; nothing was changed"));
+    std::fs::remove_file(&file).unwrap();
 }
 
 /// All files with their bytes and the time of their last change.

@@ -102,6 +102,10 @@ fn a_snapshot_without_room_leaves_all_as_it_was() {
     let mut later = picture(20_000);
     (later.applied, later.base) = (id(8), id(8));
     assert!(!act(&files, &mut medium, &Step::Save(later)).unwrap());
+    let mut later = picture(20_000);
+    (later.applied, later.base) = (id(9), id(9));
+    let hard = HardState { incarnation: Incarnation(8), term: Term(2), ..HardState::default() };
+    assert!(!act(&files, &mut medium, &Step::Found(hard, later)).unwrap());
     files.limit(None);
     let (_, recovered) = open(&files).unwrap();
     assert_eq!(State::of(&files, &recovered), before);

@@ -8,7 +8,7 @@ use coracle::{
     Array, BadSnapshot, Checksum, ClusterId, Event, Full, Node, NodeId, Options, Platform,
     ProposeError, Raft, RoleName, Sink, Source, StateMachine, Ticks, Timing,
 };
-use coracle_disk::{Directory, Disk, Identity, Recovered};
+use coracle_disk::{Directory, Disk, Identity, ReadOnly, Recovered};
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -141,6 +141,43 @@ fn a_node_goes_on_in_each_life_with_all_that_it_has_committed() {
         // It ends without a word, as a process does that is killed between two writes.
     }
     assert_eq!(snapshots, LIVES - 1, "the log is far shorter than all commands together");
+    std::fs::remove_dir_all(&path).unwrap();
+}
+
+#[test]
+fn a_cluster_that_is_founded_alone_is_there_in_each_later_life() {
+    let path = std::env::temp_dir().join(format!("coracle-disk-alone-{}", std::process::id()));
+    let (mut alone, _) = Life::begin(&path, 1);
+    alone.run_until(|node| node.raft().role() == RoleName::Leader && node.raft().commit().0 > 0);
+    for count in 1..=COMMANDS {
+        alone.propose(ADDEND);
+        alone.run_until(|node| node.machine().0 == count);
+    }
+    drop(alone);
+    let mut before = None;
+    for life in 2..5 {
+        let (mut alone, recovered) = Life::begin(&path, life);
+        let hard = recovered.hard.unwrap();
+        // Nothing but the log says that the last entries were committed.
+        let founded = alone.node.found_alone().unwrap();
+        assert_eq!(alone.node.machine().0, COMMANDS, "all of the log is applied");
+        assert_eq!(founded.index, recovered.last.index.next());
+        assert_eq!(founded.term, hard.term.next());
+        let now = alone.node.raft().hard_state();
+        assert_ne!((now.epoch, now.incarnation), (hard.epoch, hard.incarnation));
+        assert_ne!(before, Some(now.epoch));
+        before = Some(now.epoch);
+        drop(alone);
+        let read = Recovered::read(&ReadOnly::look(&path).unwrap()).unwrap();
+        assert_eq!(read.hard, Some(now), "it was durable when it returned");
+        assert_eq!((read.base, read.last), (founded, founded), "nothing of the old log is left");
+        let (mut alone, _) = Life::begin(&path, 10 + life);
+        assert_eq!(alone.node.machine().0, COMMANDS);
+        alone.run_until(|node| node.raft().role() == RoleName::Leader);
+        assert_eq!(alone.node.raft().configuration().members.len(), 1);
+        assert_eq!(alone.node.raft().hard_state().epoch, now.epoch);
+        alone.run_until(|node| node.raft().applied() == node.raft().last().index);
+    }
     std::fs::remove_dir_all(&path).unwrap();
 }
 

@@ -1,8 +1,8 @@
 //! A run of storage: what is done one after the other, and what must be there after each.
 
 use coracle::{
-    ClusterId, EntryId, Epoch, HardState, Incarnation, Index, Member, MemberId, Members, NodeId,
-    Sink, Snapshot, Summary, Term, encode_members,
+    ClusterId, EntryId, Epoch, Full, HardState, Incarnation, Index, Member, MemberId, Members,
+    NodeId, Sink, Snapshot, Summary, Term, encode_members,
 };
 use coracle_disk::{Batch, DiskError, File, Files, Identity, Medium, Options, Recovered, walk};
 use rand_core::{Rng, SeedableRng};
@@ -21,6 +21,7 @@ pub enum Step {
     Write(Batch),
     Save(Picture),
     Install(Picture),
+    Found(HardState, Picture),
     Settle,
     Prepare,
 }
@@ -40,6 +41,13 @@ pub struct State {
     pub picture: Option<Picture>,
     pub base: EntryId,
     pub entries: Vec<(EntryId, Vec<u8>)>,
+}
+
+impl Picture {
+    fn write(&self, sink: &mut dyn Sink) -> Result<Summary, Full> {
+        self.contents.chunks(7).try_for_each(|piece| sink.write(piece))?;
+        Ok(summary(&self.contents))
+    }
 }
 
 impl State {
@@ -79,6 +87,14 @@ impl State {
                 states.push(state);
             }
             Step::Install(picture) => {
+                state.entries.clear();
+                state.rebase(picture.base);
+                state.picture = Some(picture.clone());
+                states.push(state);
+            }
+            // All of it or nothing.
+            Step::Found(hard, picture) => {
+                state.hard = Some(*hard);
                 state.entries.clear();
                 state.rebase(picture.base);
                 state.picture = Some(picture.clone());
@@ -148,6 +164,14 @@ fn next(state: &State, chance: &mut Chance) -> Step {
         }
         5 => Step::Settle,
         6 => Step::Prepare,
+        8 if last.index > Index::ZERO && chance.next_u64().is_multiple_of(3) => {
+            let incarnation = Incarnation(chance.next_u64());
+            let (id, term) = (IDENTITY.id, hard.term.next());
+            let vote = Some(MemberId { id, incarnation });
+            let hard = HardState { incarnation, epoch: Epoch(chance.next_u64()), term, vote };
+            let id = EntryId { term, index: last.index.next() };
+            Step::Found(hard, Picture { applied: id, base: id, contents: contents(chance) })
+        }
         7 if hard.term > Term(0) => {
             Step::Write(Batch { hard: None, runs: runs(state, hard.term, 40, chance) })
         }
@@ -161,7 +185,8 @@ fn next(state: &State, chance: &mut Chance) -> Step {
 fn later(hard: HardState, chance: &mut Chance) -> HardState {
     let vote = MemberId { id: NodeId(1), incarnation: Incarnation(chance.next_u64()) };
     let vote = chance.next_u64().is_multiple_of(2).then_some(vote);
-    HardState { epoch: Epoch(4), term: hard.term.next(), vote, ..hard }
+    let epoch = if hard.epoch == Epoch(0) { Epoch(4) } else { hard.epoch };
+    HardState { epoch, term: hard.term.next(), vote, ..hard }
 }
 
 /// One run or two, the first of which may replace entries that are not in a snapshot.
@@ -210,10 +235,11 @@ pub fn act(files: &Fake, medium: &mut Medium<Fake>, step: &Step) -> Result<bool,
         Step::Settle => medium.settle().map(|()| true),
         Step::Prepare => medium.prepare().map(|()| true),
         Step::Save(picture) => with_snapshot(picture, |snapshot| {
-            let saved = medium.save(snapshot, &|sink: &mut dyn Sink| {
-                picture.contents.chunks(7).try_for_each(|piece| sink.write(piece))?;
-                Ok(summary(&picture.contents))
-            })?;
+            let saved = medium.save(snapshot, &|sink| picture.write(sink))?;
+            Ok(saved.is_some())
+        }),
+        Step::Found(hard, picture) => with_snapshot(picture, |snapshot| {
+            let saved = medium.found(hard, snapshot, &|sink| picture.write(sink))?;
             Ok(saved.is_some())
         }),
         Step::Install(picture) => with_snapshot(picture, |snapshot| {

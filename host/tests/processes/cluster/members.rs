@@ -1,7 +1,9 @@
 //! Nodes that come and go at the prompt.
 
 use super::*;
+use crate::process::{eventually, free_ports};
 use crate::scratch::Folder;
+use crate::trio::{run, status};
 
 /// The rows of `members`, without the version.
 fn members(cluster: &mut Process, count: usize) -> Vec<String> {
@@ -154,6 +156,56 @@ fn a_voter_that_comes_back_with_nothing_is_taken_in_whoever_has_joined_meanwhile
 }
 
 #[test]
+fn a_learner_that_comes_back_with_nothing_is_taken_in_as_one() {
+    let (mut cluster, _) = cluster(&["--memory"]);
+    answer(&mut cluster, "join", "joined: node 4 at ");
+    answer(&mut cluster, "add 1", "committed: ");
+    for _time in 0..2 {
+        let restarted = answer(&mut cluster, "restart 4", "restarted node 4");
+        assert!(restarted.starts_with("restarted node 4: it takes part; node "), "{restarted}");
+        assert_eq!(parts(&mut cluster, 4)[3], "4 learner");
+    }
+    answer(&mut cluster, "kill 4", "killed node 4");
+    answer(&mut cluster, "add 1", "committed: ");
+    answer(&mut cluster, "restart 4", "restarted node 4: it takes part; node ");
+    let removed = answer(&mut cluster, "remove 4", "removed: node 4 (version ");
+    assert!(removed.contains("; it has ended by itself; node "), "{removed}");
+}
+
+#[test]
+fn a_survivor_is_recovered_where_the_others_have_forgotten_everything() {
+    let (mut cluster, _) = cluster(&["--memory"]);
+    answer(&mut cluster, "add 5", "committed: ");
+    cluster.send("recover 3");
+    cluster.expect_error("a cluster that has a leader needs no rescue; nothing happened");
+    answer(&mut cluster, "kill 1", "killed node 1");
+    answer(&mut cluster, "kill 2", "killed node 2");
+    cluster.send("recover 1");
+    cluster.expect_error("refused: node 1 is down; restart 1 starts it; nothing happened");
+    let recovered = answer(&mut cluster, "recover 3", "recovered: node 3 goes on alone");
+    assert!(recovered.contains("; node 3 leads in term "), "{recovered}");
+    answer(&mut cluster, "get", "5");
+    for id in [1, 2] {
+        let restarted = answer(&mut cluster, &format!("restart {id}"), "restarted node ");
+        assert!(restarted.contains(": it takes part; node 3 leads"), "{restarted}");
+    }
+    let (_, servers) = cluster.output.split_once("--servers ").unwrap();
+    let servers = servers.split_whitespace().next().unwrap().to_owned();
+    let all_vote = || {
+        let told = run(&["member", "list", "--servers", &servers]).output;
+        told.lines().filter(|row| row.contains(" voter ")).count() == 3
+    };
+    assert!(eventually(all_vote));
+    answer(&mut cluster, "kill 3", "killed node 3");
+    answer(&mut cluster, "add 1", "committed: ");
+    answer(&mut cluster, "get", "6");
+    let (mut durable, _) = self::cluster(&[]);
+    durable.send("recover 1");
+    durable
+        .expect_error("refused: what is stored here is not lost: restart the nodes that are down");
+}
+
+#[test]
 fn a_command_whose_outcome_is_unknown_takes_effect_once_after_nodes_have_joined() {
     let (mut cluster, _) = cluster(&[]);
     answer(&mut cluster, "add 1", "committed: ");
@@ -167,4 +219,38 @@ fn a_command_whose_outcome_is_unknown_takes_effect_once_after_nodes_have_joined(
     answer(&mut cluster, "remove 1", "removed: node 1 ");
     answer(&mut cluster, "retry", "committed: add 7 (term ");
     answer(&mut cluster, "get", "8");
+}
+
+#[test]
+fn a_folder_of_a_node_that_was_never_taken_in_does_not_keep_the_others_from_starting() {
+    let folder = Folder::new("cluster-never-in");
+    let kept = ["--data-dir", folder.path()];
+    let (mut first, _) = cluster(&kept);
+    answer(&mut first, "add 5", "committed: ");
+    first.kill();
+    // As the prompt starts it, before it has it added.
+    let data = format!("{}/node-4", folder.path());
+    let [port] = free_ports();
+    let listen = format!("127.0.0.1:{port}");
+    let node =
+        ["node", "--id", "4", "--listen", &listen, "--data-dir", &data, "--wait-to-be-added"];
+    let mut node = Process::start(&node);
+    assert!(eventually(|| status(port).is_some()));
+    node.kill();
+    let (mut later, nodes) = cluster(&kept);
+    assert_eq!(nodes.len(), 3);
+    let left_out = format!(
+        "node 4 is left out: {} holds nothing of it, and no member knows it",
+        folder.path()
+    );
+    later.expect_error(&left_out);
+    answer(&mut later, "get", "5");
+    answer(&mut later, "join", "joined: node 4 at ");
+    later.send("quit");
+    assert!(later.status().success());
+    let (mut last, nodes) = cluster(&kept);
+    assert_eq!(nodes.len(), 4);
+    answer(&mut last, "get", "5");
+    last.send("quit");
+    assert!(last.status().success());
 }

@@ -4,9 +4,9 @@ use coracle::message::{AdminAnswer, Answer, Message, Refusal, Reply, Request, Wa
 use coracle::wire::{self, ClientRoute, Header, Route};
 use coracle::{
     BadSnapshot, ChangeError, Checksum, ClientId, Contents, Destination, EntryId, Epoch, Event,
-    Full, Index, Members, Node, NodeId, PeerPage, PeerStatus, Persisted, Place, Platform, Raft,
-    Receipt, RoleName, Saving, SessionId, Sink, Snapshot, SnapshotName, Source, Staging,
-    StateMachine, Status, Storage, Ticks, TransferError, VolatileSnapshots, Write,
+    FoundError, Full, Index, Members, Node, NodeId, PeerPage, PeerStatus, Persisted, Place,
+    Platform, Raft, Receipt, RoleName, Saving, SessionId, Sink, Snapshot, SnapshotName, Source,
+    Staging, StateMachine, Status, Storage, Ticks, TransferError, VolatileSnapshots, Write,
 };
 
 use super::{CLUSTER, DATAGRAM, HEARTBEAT, MEMBERS, Random, Small, options, others};
@@ -76,6 +76,10 @@ pub enum Told {
     Transferring(NodeId),
     /// Nobody else will lead.
     NotTransferred(TransferError),
+    /// The node has founded a cluster of this epoch alone; this entry names it.
+    Founded(Epoch, EntryId),
+    /// It has not.
+    NotFounded(FoundError),
     /// The members: the entry that names them, whether it is committed, and how many there are.
     Members(Index, bool, usize),
 }
@@ -128,6 +132,12 @@ impl<const N: usize> Desk<N> {
     #[must_use]
     pub fn sum(&self, place: usize) -> i64 {
         self.nodes[place].machine().sum
+    }
+
+    /// Starts a node again that has forgotten everything: it draws another incarnation.
+    pub fn start_blank(&mut self, place: usize, seed: u64) {
+        self.nodes[place] = member(place, u32::try_from(N).expect("a few"), seed);
+        self.is_down[place] = false;
     }
 
     /// Lets time pass on every node that runs, delivering all datagrams after each tick.
@@ -243,6 +253,8 @@ impl<const N: usize> Desk<N> {
             Answer::Admin(AdminAnswer::NotChanged(error)) => Told::NotChanged(error),
             Answer::Admin(AdminAnswer::Transferring(to)) => Told::Transferring(to),
             Answer::Admin(AdminAnswer::NotTransferred(error)) => Told::NotTransferred(error),
+            Answer::Admin(AdminAnswer::Founded { epoch, last }) => Told::Founded(epoch, last),
+            Answer::Admin(AdminAnswer::NotFounded(error)) => Told::NotFounded(error),
             Answer::Admin(AdminAnswer::Members { version, is_committed, members }) => {
                 let members = Members::parse(members).expect("well-formed members");
                 Told::Members(version, is_committed, members.count())
