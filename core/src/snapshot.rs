@@ -1,11 +1,11 @@
 //! Snapshots (section 7): what they are called, and what is in them before sessions and state.
 
-use crc::{Digest, Table};
+use crc::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::configuration::{Configuration, MEMBER_BYTES_MAX, Members, encode_members};
 use crate::machine::{BadSnapshot, Full, Sink, Source};
-use crate::seal::CRC;
+use crate::seal::{CRC, Tables};
 use crate::types::{EntryId, Epoch, Index, Term};
 
 /// What tells one snapshot of an epoch from all others. With the leader's term it names a transfer.
@@ -61,7 +61,7 @@ pub type Contents<'a> = &'a dyn Fn(&mut dyn Sink) -> Result<Summary, Full>;
 pub(crate) struct Meter<'k, K: ?Sized> {
     sink: &'k mut K,
     length: u64,
-    digest: Digest<'static, u32, Table<1>>,
+    digest: Digest<'static, u32, Tables>,
 }
 
 impl<'k, K: Sink + ?Sized> Meter<'k, K> {

@@ -13,6 +13,7 @@ use coracle::{
     Storage, VolatileSnapshots, Write,
 };
 use coracle_disk::{Directory, Disk, DiskError, Identity, Options, Recovered};
+use log::info;
 use rand_core::Rng;
 
 use crate::setup::DATAGRAM_BYTES;
@@ -124,7 +125,14 @@ impl Storage for HostStorage {
             Self::Memory(memory) => {
                 memory.save_snapshot(snapshot, contents).map_err(|never| match never {})
             }
-            Self::Disk(disk) => disk.save_snapshot(snapshot, contents),
+            Self::Disk(disk) => {
+                let began = Instant::now();
+                let saved = disk.save_snapshot(snapshot, contents)?;
+                if let Saving::Kept(summary) = saved {
+                    tell_saved(summary.length, began);
+                }
+                Ok(saved)
+            }
         }
     }
 
@@ -173,9 +181,23 @@ impl Storage for HostStorage {
     fn install(&mut self, snapshot: &Snapshot<'_>) -> Result<(), DiskError> {
         match self {
             Self::Memory(memory) => memory.install(snapshot).map_err(|never| match never {}),
-            Self::Disk(disk) => disk.install(snapshot),
+            Self::Disk(disk) => {
+                let began = Instant::now();
+                disk.install(snapshot)?;
+                info!("a snapshot of the leader was put in place in {}", milliseconds(began));
+                Ok(())
+            }
         }
     }
+}
+
+/// The node does nothing else meanwhile, so whoever wonders why it was silent finds it here.
+fn tell_saved(length: u64, began: Instant) {
+    info!("a snapshot of {length} bytes was taken in {}", milliseconds(began));
+}
+
+fn milliseconds(began: Instant) -> String {
+    format!("{:.1} ms", began.elapsed().as_secs_f64() * 1000.0)
 }
 
 /// Takes a directory, and waits a while for one that is still in use: a node that was just ended may
