@@ -1,6 +1,7 @@
 //! How far a leader knows a follower to be, and when to send again.
 
 use super::link::PeerSet;
+use super::patience::Patience;
 use super::snapshot::CatchUp;
 use crate::types::{Index, Nonce, Ticks};
 
@@ -34,6 +35,8 @@ pub(crate) struct Progress {
     pub(crate) round_number: u64,
     /// Whether the log is enough for it.
     pub(crate) catch_up: CatchUp,
+    /// Whether our next snapshot waits for it.
+    pub(crate) patience: Patience,
     /// The read request to be answered when the round is confirmed, and the one for the next.
     pub(crate) asked: Option<Asked>,
     pub(crate) asks: Option<Asked>,
@@ -74,6 +77,7 @@ impl Progress {
             heard_at: now,
             round_number: 0,
             catch_up: CatchUp::Log,
+            patience: Patience::NONE,
             asked: None,
             asks: None,
         }

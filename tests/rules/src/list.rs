@@ -244,6 +244,13 @@ macro_rules! for_each_rule {
                 a_node_without_room_for_the_members_never_leads,
                 the_others_are_told_by_ascending_id,
             ];
+            patience: [
+                a_transfer_that_was_cut_short_is_waited_for,
+                a_follower_that_falls_silent_is_not_waited_for,
+                a_follower_without_room_is_not_waited_for,
+                a_follower_that_is_too_slow_is_waited_for_so_long_and_no_longer,
+                chunks_on_their_way_are_seen,
+            ];
             persistence: [
                 a_write_that_is_forgotten_is_offered_again,
                 a_datagram_that_is_forgotten_is_offered_again,
