@@ -42,7 +42,7 @@ type Memory = Buffers<Box<[u8]>, Box<[Slot]>>;
 type HostRaft = Raft<Memory, ChaCha8Rng, FastChecksum, MAX_NODES>;
 
 /// A node on a host.
-pub type HostNode = Node<Host, MAX_NODES, SESSIONS, PENDING>;
+pub type HostNode = Node<Host, MAX_NODES, { SESSIONS as usize }, { PENDING as usize }>;
 
 /// A client on a host.
 pub type HostClient =
@@ -86,6 +86,7 @@ pub fn node(
         to_number(&arguments.init).unwrap_or_default(),
     );
     let mut node = Box::new(Node::new(raft, storage, machine));
+    node.limit(limits.tables());
     if let (HostStorage::Disk(disk), Some(kept)) = (node.storage(), &recovered.snapshot) {
         let mut contents = disk.contents(kept).map_err(io::Error::other)?;
         let restored = node.restore(&mut contents);
@@ -163,8 +164,11 @@ fn random() -> io::Result<ChaCha8Rng> {
 /// The same for all: the lists of ids tell clusters apart.
 const CLUSTER: ClusterId = ClusterId(u64::from_le_bytes(*b"coracle\0"));
 
-const SESSIONS: usize = 1024;
-const PENDING: usize = 256;
+/// The most sessions of clients that a node may be told to have: the same for all, since a node with
+/// room for fewer could not follow the log.
+pub const SESSIONS: u16 = 2048;
+/// The most requests of clients that may wait at a node.
+pub const PENDING: u16 = 1024;
 const STORE_BYTES: usize = 64 << 20;
 const STORE_KEYS: usize = 1 << 16;
 /// Every key and value, and every session with the largest response.

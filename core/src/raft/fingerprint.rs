@@ -148,8 +148,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             hash.add(asked.map_or(0, |asked| asked.number + 1));
             hash.add(asked.map_or(0, |asked| asked.nonce.0));
         }
-        hash.add(u64::from(progress.patience.is_owed()));
-        let Patience { until, again_from, .. } = progress.patience;
+        hash.add(u64::from(progress.is_patience_owed));
+        let Patience { until, again_from } = progress.patience;
         for time in [progress.timer.at(), progress.lossy_until, until, again_from] {
             self.add_time(hash, time);
         }

@@ -20,8 +20,6 @@ use crate::types::Ticks;
 /// What a leader has for a follower.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// What it was being sent was taken away: the next transfer is to be waited for.
-    is_owed: bool,
     /// Until when our next snapshot waits.
     pub(crate) until: Ticks,
     /// From when on it may be waited for again. Not before `until`.
@@ -29,12 +27,7 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    pub(crate) const NONE: Self = Self { is_owed: false, until: Ticks(0), again_from: Ticks(0) };
-
-    /// The content, for fingerprints.
-    pub(crate) const fn is_owed(&self) -> bool {
-        self.is_owed
-    }
+    pub(crate) const NONE: Self = Self { until: Ticks(0), again_from: Ticks(0) };
 }
 
 /// So many times as long as a follower was waited for it is not waited for again.
@@ -46,7 +39,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         count(&mut self.counters.transfers_cut_short);
         let Role::Leader(leader) = &mut self.role else { return };
         if let Some(progress) = leader.progress.get_mut(peer) {
-            progress.patience.is_owed = true;
+            progress.is_patience_owed = true;
         }
     }
 
@@ -55,11 +48,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     pub(super) fn wait_for(&mut self, peer: usize, transfer: &Transfer) {
         let (now, span) = (self.now, self.transfer_span(peer, transfer));
         let Role::Leader(leader) = &mut self.role else { return };
-        let Some(Progress { patience, .. }) = leader.progress.get_mut(peer) else { return };
-        if patience.is_owed && now >= patience.again_from {
+        let Some(progress) = leader.progress.get_mut(peer) else { return };
+        if progress.is_patience_owed && now >= progress.patience.again_from {
             let until = now.plus(span);
             let again_from = until.plus(Ticks(span.0.saturating_mul(PAUSE)));
-            *patience = Patience { is_owed: false, until, again_from };
+            progress.is_patience_owed = false;
+            progress.patience = Patience { until, again_from };
             count(&mut self.counters.transfers_awaited);
         }
     }

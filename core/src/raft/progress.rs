@@ -26,6 +26,8 @@ pub(crate) struct Progress {
     pub(crate) resent_from: Index,
     /// A heartbeat is owed.
     pub(crate) beat: bool,
+    /// What it was being sent was taken away: the next transfer is to be waited for.
+    pub(crate) is_patience_owed: bool,
     pub(crate) timer: RetransmissionTimer,
     /// Loss was seen: until then every datagram repeats the run before it.
     pub(crate) lossy_until: Ticks,
@@ -72,6 +74,7 @@ impl Progress {
             resent_at: 0,
             resent_from: Index::ZERO,
             beat: false,
+            is_patience_owed: false,
             timer: RetransmissionTimer::new(),
             lossy_until: Ticks(0),
             heard_at: now,

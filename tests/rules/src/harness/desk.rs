@@ -192,6 +192,12 @@ impl<const N: usize> Desk<N> {
 
     /// A node gets what another one is made to say, and does what is to do.
     pub fn hears(&mut self, place: usize, from: usize, message: Message<'_>) {
+        self.gives(place, from, message);
+        self.drive(place);
+    }
+
+    /// A node gets what another one is made to say.
+    pub fn gives(&mut self, place: usize, from: usize, message: Message<'_>) {
         self.number += 1;
         let [from, to] = [from, place].map(|place| self.nodes[place].raft().member());
         let introduction = Introduction { cluster: CLUSTER, epoch: self.epoch, from, to };
@@ -199,7 +205,6 @@ impl<const N: usize> Desk<N> {
         let mut buffer = [0; DATAGRAM];
         let length = wire::encode(&header, &message, &Checksum, &mut buffer).expect("it fits");
         self.nodes[place].receive(0, &buffer[..length]).expect("it is from a member");
-        self.drive(place);
     }
 
     /// A client asks a node something, with enough padding for most answers.
