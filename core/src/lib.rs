@@ -246,7 +246,7 @@ pub use configuration::{
 };
 pub use log::{Array, Buffers, Entry, EntryKind, LogError, MIN_LOG_BYTES, Memory, Slot};
 pub use machine::{BadSnapshot, Full, Sink, Source, StateMachine};
-pub use node::{Destination, Event, Node, NodeError, Platform, RaftOf, RetireError};
+pub use node::{Destination, Event, Node, NodeError, Platform, RaftOf, RetireError, TableLimits};
 pub use options::{Lease, MAX_MEMBERS, MIN_LOG_SLOTS, Options, SetupError, Timing};
 pub use raft::{
     Apply, BufferTooSmall, Change, ChangeError, ClientRequest, Dropped, FoundError, Install,

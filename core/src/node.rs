@@ -78,7 +78,8 @@ pub trait Platform {
 /// One member of a cluster with everything it needs, but for a clock and a network.
 ///
 /// It has room for `MEMBERS` members, itself included, for `SESSIONS` sessions of clients, which must
-/// be the same number on every node, and for `PENDING` requests that wait for an answer.
+/// be the same number on every node, and for `PENDING` requests that wait for an answer. It may use
+/// less of that: see [`limit`](Self::limit).
 ///
 /// A driver hands over every datagram that has arrived, then polls until nothing is left, then waits
 /// for the next datagram or timeout: one write of the medium covers the whole batch.
@@ -97,6 +98,16 @@ pub struct Node<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const 
     is_dead: bool,
     /// How, while that has not been told.
     failure: Option<<P::Storage as Storage>::Error>,
+}
+
+/// How much of its tables a node uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TableLimits {
+    /// How many sessions of clients there are at most when this node leads.
+    pub sessions: usize,
+    /// How many requests may wait for an answer.
+    pub pending: usize,
 }
 
 /// Something that the driver must do or may want to know.
@@ -153,6 +164,12 @@ pub enum NodeError<E> {
     /// A leader's snapshot, which arrived whole, cannot be restored here: it is not of this state
     /// machine, or there is no room for its state. The node is dead; its storage is as it was.
     Snapshot,
+    /// The log says that there are more sessions than this node has room for: it would end one that
+    /// goes on elsewhere. The node is dead; it needs at least so much room.
+    Sessions {
+        /// How many sessions there may be.
+        needed: u64,
+    },
     /// An invariant broke. The node is dead.
     Violation(Violation),
     /// The node died earlier.
@@ -167,6 +184,9 @@ impl<E: core::fmt::Display> core::fmt::Display for NodeError<E> {
             }
             Self::Storage(error) => write!(f, "the storage has failed: {error}"),
             Self::Snapshot => f.write_str("a leader's snapshot cannot be restored here"),
+            Self::Sessions { needed } => {
+                write!(f, "there is no room for {needed} sessions of clients, as other nodes have")
+            }
             Self::Violation(violation) => write!(f, "an invariant broke: {violation:?}"),
             Self::Dead => f.write_str("the node has died before"),
         }
@@ -201,6 +221,16 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
             is_dead: false,
             failure: None,
         }
+    }
+
+    /// Uses only so much of the tables: at least one place in each, and at most all of them, as at
+    /// first.
+    ///
+    /// How many sessions there are is decided by the log: by the node that led when one was opened,
+    /// for all nodes alike. So nodes may have different limits, but must have the same room.
+    pub fn limit(&mut self, limits: TableLimits) {
+        self.sessions.limit(limits.sessions);
+        self.pending.limit(limits.pending);
     }
 
     /// Lets `elapsed` ticks pass.
@@ -287,7 +317,8 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
                 }
                 Some(Output::Apply(apply)) => {
                     let applied = apply::apply(apply, &mut self.machine, &mut self.sessions);
-                    if let Some(event) = self.on_applied(applied) {
+                    self.is_dead |= applied.is_err();
+                    if let Some(event) = self.on_applied(applied?) {
                         return Ok(Some(event));
                     }
                 }
@@ -359,8 +390,8 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     #[must_use]
     pub fn status(&self) -> Status {
         let mut status = self.raft.status();
-        status.limits.sessions = Gauge::new(self.sessions.len(), SESSIONS);
-        status.limits.pending = Gauge::new(self.pending.len(), PENDING);
+        status.limits.sessions = Gauge::new(self.sessions.len(), self.sessions.most());
+        status.limits.pending = Gauge::new(self.pending.len(), self.pending.most());
         status
     }
 

@@ -18,6 +18,7 @@ mod lease;
 mod link;
 mod membership;
 mod output;
+mod patience;
 mod persistence;
 mod progress;
 mod propose;

@@ -99,6 +99,9 @@ pub struct Head<const N: usize> {
 const VERSION: u8 = 1;
 
 impl<const N: usize> Head<N> {
+    /// The most bytes that one of them has: those of fixed width, and the members'.
+    pub(crate) const BYTES_MAX: usize = 1 + 4 * 8 + 2 + N * MEMBER_BYTES_MAX;
+
     /// Writes version, epoch, last entry and configuration, each little-endian and of fixed width;
     /// before the members' bytes stands how many they are.
     pub(crate) fn write<K: Sink + ?Sized>(&self, sink: &mut K) -> Result<(), Full> {

@@ -123,7 +123,7 @@ pub struct Limits {
     pub log_entries: Gauge,
     /// How many bytes of the log are not known to be committed; the log bounds them.
     pub uncommitted_bytes: u32,
-    /// How many bytes of entries may be on their way to one follower, to be compared with
+    /// How many bytes of entries, or of a snapshot, may be on their way to one follower, to compare with
     /// [`ProgressStatus::in_flight_bytes`].
     pub window_bytes: u32,
     /// The members that the configuration names.
@@ -205,7 +205,8 @@ pub struct ProgressStatus {
     pub matched: Index,
     /// The next entry to send.
     pub next: Index,
-    /// How many entries were sent and are not acknowledged.
+    /// How many entries were sent and are not acknowledged; while it is sent a snapshot, how many
+    /// chunks of that.
     pub in_flight: u32,
     /// How many bytes they have; at most one datagram above [`Limits::window_bytes`].
     pub in_flight_bytes: u32,
@@ -280,6 +281,11 @@ counters! {
     snapshots_refused,
     /// Transfers of snapshots begun.
     snapshots_sent,
+    /// Times that our next snapshot took away what a follower was being sent: the one before, or
+    /// entries.
+    transfers_cut_short,
+    /// Transfers that our next snapshot waits for, since the one before was cut short.
+    transfers_awaited,
     /// Refusals of a follower that has no room for our snapshot.
     snapshots_unwanted,
     /// Chunks of snapshots sent.

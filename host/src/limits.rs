@@ -3,7 +3,9 @@
 use std::str::FromStr;
 
 use clap::Args;
-use coracle::{Lease, MIN_LOG_SLOTS, Options};
+use coracle::{Lease, MIN_LOG_SLOTS, Options, TableLimits};
+
+use crate::setup::{PENDING, SESSIONS};
 
 /// What a node may hold and send.
 #[derive(Args, Clone, Debug)]
@@ -26,6 +28,24 @@ pub struct LimitArguments {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub snapshot_chunks: u16,
+    /// How many sessions of clients there are at most: when they run out, the one that was silent
+    /// longest ends. The node that leads when one is opened decides, for all nodes
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 1024,
+        value_parser = clap::value_parser!(u16).range(1..=i64::from(SESSIONS))
+    )]
+    pub sessions: u16,
+    /// How many requests of clients may wait for an answer at this node; the others are told to ask
+    /// again
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u16).range(1..=i64::from(PENDING))
+    )]
+    pub pending: u16,
     /// Answer reads without asking a majority, for as long as no other leader can have been elected;
     /// all nodes must be started with it
     #[arg(long, requires = "clock_drift")]
@@ -46,6 +66,11 @@ impl LimitArguments {
             lease: lease.map(|Drift(drift_permille)| Lease { drift_permille }),
             ..options
         }
+    }
+
+    /// How much a node uses of its tables.
+    pub fn tables(&self) -> TableLimits {
+        TableLimits { sessions: usize::from(self.sessions), pending: usize::from(self.pending) }
     }
 }
 

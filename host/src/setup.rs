@@ -44,7 +44,7 @@ type Memory = Buffers<Box<[u8]>, Box<[Slot]>>;
 type HostRaft = Raft<Memory, ChaCha8Rng, FastChecksum, MAX_NODES>;
 
 /// A node on a host.
-pub type HostNode = Node<Host, MAX_NODES, SESSIONS, PENDING>;
+pub type HostNode = Node<Host, MAX_NODES, { SESSIONS as usize }, { PENDING as usize }>;
 
 /// A client on a host.
 pub type HostClient =
@@ -81,6 +81,7 @@ pub fn node(
     let memory = memory(limits.log_bytes, limits.log_entries);
     let raft = raft(&options, &others, memory, random, &recovered)?;
     let mut node = assemble(raft, storage, to_number(&arguments.init).unwrap_or_default());
+    node.limit(limits.tables());
     restore(&mut node, &recovered)?;
     node.allow_founding();
     Ok(node)
@@ -209,8 +210,11 @@ const CLUSTER: ClusterId = ClusterId(u64::from_le_bytes(*b"coracle\0"));
 /// What the log of a node has at least whose cluster is given up.
 const SURVIVOR_LOG_BYTES: usize = 1 << 20;
 const SURVIVOR_LOG_ENTRIES: u64 = 1 << 10;
-const SESSIONS: usize = 1024;
-const PENDING: usize = 256;
+/// The most sessions of clients that a node may be told to have: the same for all, since a node with
+/// room for fewer could not follow the log.
+pub const SESSIONS: u16 = 2048;
+/// The most requests of clients that may wait at a node.
+pub const PENDING: u16 = 1024;
 const STORE_BYTES: usize = 64 << 20;
 const STORE_KEYS: usize = 1 << 16;
 /// Every key and value, and every session with the largest response.

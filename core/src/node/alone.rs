@@ -55,6 +55,11 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         // The log is as long as its slots are many.
         while let Some(entry) = self.raft.next_to_apply() {
             let applied = apply::apply(entry, &mut self.machine, &mut self.sessions);
+            let Ok(applied) = applied else {
+                // There is less room for sessions than the log says.
+                self.is_dead = true;
+                return Err(FoundError::NoRoom);
+            };
             let _told = self.on_applied(applied);
         }
         let founding = self.raft.plan_founding();

@@ -4,7 +4,7 @@ use rand_core::Rng;
 
 use super::command::{Content, read_whole};
 use super::sessions::{Fate, Sessions};
-use super::{Event, Node, Platform, ResponseOf};
+use super::{Event, Node, NodeError, Platform, ResponseOf};
 use crate::log::Memory;
 use crate::machine::StateMachine;
 use crate::raft::Apply;
@@ -24,8 +24,8 @@ pub(super) enum Effect<R> {
     Done(R),
     /// It had taken it before, from this entry.
     Before(EntryId, R),
-    /// A session is open; whether another was closed for it.
-    Opened(SessionId, bool),
+    /// A session is open; how many others were closed for it.
+    Opened(SessionId, usize),
     /// The session is not known any more.
     Expired,
     /// A later command of the session has taken effect, so that nobody waits for this one.
@@ -34,28 +34,42 @@ pub(super) enum Effect<R> {
     None,
 }
 
+/// The table of sessions has not the room that the log says it has. Nothing was applied.
+pub(super) struct TooFewSessions {
+    pub(super) needed: u64,
+}
+
+impl<E> From<TooFewSessions> for NodeError<E> {
+    fn from(TooFewSessions { needed }: TooFewSessions) -> Self {
+        Self::Sessions { needed }
+    }
+}
+
 /// Applies one entry.
+///
+/// # Errors
+/// `TooFewSessions`: what the entry does on other nodes cannot be done here.
 #[inline]
 pub(super) fn apply<M, R, S, F, const N: usize, const SESSIONS: usize>(
     apply: Apply<'_, M, R, S, N>,
     machine: &mut F,
     sessions: &mut Sessions<F::Response, SESSIONS>,
-) -> Option<Applied<F::Response>>
+) -> Result<Option<Applied<F::Response>>, TooFewSessions>
 where
     M: Memory,
     R: Rng,
     S: Seal,
     F: StateMachine,
 {
-    let entry = apply.entry()?;
+    let Some(entry) = apply.entry() else { return Ok(None) };
     let id = entry.id;
     let effect = match Content::read(entry.data) {
         Some(Content::Plain(command)) => match read_whole(command) {
             Some(command) => Effect::Done(machine.apply(command)),
             None => Effect::None,
         },
-        Some(Content::Open(client)) => {
-            let (session, evicted) = sessions.open(id.index, client);
+        Some(Content::Open(client, most)) => {
+            let (session, evicted) = sessions.open(id.index, client, most)?;
             Effect::Opened(session, evicted)
         }
         Some(Content::Session { session, sequence, command }) => {
@@ -76,7 +90,7 @@ where
         None => Effect::None,
     };
     apply.done();
-    Some(Applied { entry: id, effect })
+    Ok(Some(Applied { entry: id, effect }))
 }
 
 impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: usize>
@@ -91,9 +105,11 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
         let counters = self.raft.counters_mut();
         match &effect {
             Effect::Before(..) => count(&mut counters.duplicates),
-            Effect::Opened(_, true) => count(&mut counters.sessions_evicted),
+            Effect::Opened(_, evicted) => {
+                (0..*evicted).for_each(|_| count(&mut counters.sessions_evicted));
+            }
             Effect::Expired => count(&mut counters.sessions_expired),
-            Effect::Done(_) | Effect::Opened(_, false) | Effect::Superseded | Effect::None => {}
+            Effect::Done(_) | Effect::Superseded | Effect::None => {}
         }
         self.pending.on_applied(entry, &effect);
         match effect {

@@ -20,8 +20,8 @@ pub(super) const SESSION_BYTES_MAX: usize = 1 + 2 * varint::MAX_BYTES;
 pub(super) enum Content<'a> {
     /// A node's own command; it is applied as it comes.
     Plain(&'a [u8]),
-    /// A client wants a session.
-    Open(ClientId),
+    /// A client wants a session, of which there are to be at most so many.
+    Open(ClientId, u64),
     /// A session's command, which takes effect once.
     Session { session: SessionId, sequence: u64, command: &'a [u8] },
 }
@@ -33,8 +33,10 @@ impl<'a> Content<'a> {
         match *tag {
             PLAIN => Some(Self::Plain(rest)),
             OPEN => {
-                let client = u64::from_le_bytes(rest.try_into().ok()?);
-                Some(Self::Open(ClientId(client)))
+                let (client, rest) = rest.split_first_chunk()?;
+                let (most, rest) = varint::read_u64(rest)?;
+                let is_whole = rest.is_empty() && most > 0;
+                is_whole.then_some(Self::Open(ClientId(u64::from_le_bytes(*client)), most))
             }
             SESSION => {
                 let (session, rest) = varint::read_u64(rest)?;
@@ -53,9 +55,10 @@ impl<'a> Content<'a> {
                 writer.byte(PLAIN)?;
                 writer.put(command)?;
             }
-            Self::Open(client) => {
+            Self::Open(client, most) => {
                 writer.byte(OPEN)?;
                 writer.put(&client.0.to_le_bytes())?;
+                writer.varint(*most)?;
             }
             Self::Session { session, sequence, command } => {
                 writer.byte(SESSION)?;

@@ -14,6 +14,8 @@ type QueryOf<P> = <<P as Platform>::Machine as StateMachine>::Query;
 /// The requests of this node that are not answered yet: at most one of each client.
 pub(super) struct PendingTable<P: Platform, const CAPACITY: usize> {
     waiting: Vec<Pending<P>, CAPACITY>,
+    /// How many may wait; within the capacity.
+    most: usize,
     /// Who found the table full. A newer one replaces it; the older asks again.
     turned_away: Option<Asker<P::Address>>,
 }
@@ -61,21 +63,32 @@ pub(super) enum Work<P: Platform> {
 impl<P: Platform, const CAPACITY: usize> PendingTable<P, CAPACITY> {
     pub(super) const fn new() -> Self {
         const { assert!(CAPACITY > 0, "a node needs room for a request") };
-        Self { waiting: Vec::new(), turned_away: None }
+        Self { waiting: Vec::new(), most: CAPACITY, turned_away: None }
     }
 
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
+    /// How many may wait.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// So many may wait: one at least, and what there is room for. Those beyond go on waiting.
+    pub(super) fn limit(&mut self, most: usize) {
+        self.most = most.clamp(1, CAPACITY);
+    }
+
     /// Makes room for a client's request, in place of an earlier one of its own. Without room it is
     /// turned away, and the answer is false.
     pub(super) fn admit(&mut self, asker: &Asker<P::Address>) -> bool {
         self.waiting.retain(|pending| pending.asker.client != asker.client);
-        if self.waiting.is_full() {
+        let is_full = self.waiting.len() >= self.most;
+        if is_full {
             self.turned_away = Some(*asker);
         }
-        !self.waiting.is_full()
+        !is_full
     }
 
     /// Adds what was admitted.

@@ -63,7 +63,8 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     }
 
     fn on_open(&mut self, asker: &Asker<P::Address>) -> Work<P> {
-        let content = Content::Open(asker.client);
+        let most = u64::try_from(self.sessions.most()).unwrap_or(u64::MAX);
+        let content = Content::Open(asker.client, most);
         let proposed = self.raft.propose_with(|space| content.write(space));
         self.proposed(proposed, None)
     }

@@ -7,6 +7,7 @@ use heapless::Vec;
 use postcard::de_flavors::Flavor as Take;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::apply::TooFewSessions;
 use crate::encode::encode_into;
 use crate::machine::{BadSnapshot, Full, Sink, Source};
 use crate::types::{ClientId, EntryId, Index, SessionId};
@@ -15,6 +16,8 @@ use crate::types::{ClientId, EntryId, Index, SessionId};
 #[derive(Clone, Debug)]
 pub(super) struct Sessions<R, const CAPACITY: usize> {
     open: Vec<Session<R>, CAPACITY>,
+    /// How many there are to be at most when this node leads; within the capacity.
+    most: usize,
 }
 
 /// One session.
@@ -50,33 +53,61 @@ pub(super) enum Fate<'s, R> {
 impl<R: Clone, const CAPACITY: usize> Sessions<R, CAPACITY> {
     pub(super) const fn new() -> Self {
         const { assert!(CAPACITY > 0, "a node needs room for a session") };
-        Self { open: Vec::new() }
+        Self { open: Vec::new(), most: CAPACITY }
     }
 
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }
 
-    /// Opens a session at the entry `at`, closing the one that was silent longest if there is no
-    /// room; whether it did. A client whose session is unused so far gets that one again: then its
-    /// request was sent twice.
-    pub(super) fn open(&mut self, at: Index, client: ClientId) -> (SessionId, bool) {
+    /// How many there are to be at most when this node leads.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// There are to be at most so many when this node leads: one at least, and what there is room for.
+    pub(super) fn limit(&mut self, most: usize) {
+        self.most = most.clamp(1, CAPACITY);
+    }
+
+    /// Opens a session at the entry `at`, which says that there are at most so many: those that were
+    /// silent longest are closed first. Gives how many were. A client whose session is unused so far
+    /// gets that one again: then its request was sent twice.
+    ///
+    /// # Errors
+    /// `TooFewSessions`: one would be closed here for want of room that is open elsewhere. Nothing has
+    /// changed.
+    pub(super) fn open(
+        &mut self,
+        at: Index,
+        client: ClientId,
+        most: u64,
+    ) -> Result<(SessionId, usize), TooFewSessions> {
         let unused = |session: &&mut Session<R>| session.client == client && session.last.is_none();
         if let Some(session) = self.open.iter_mut().find(unused) {
             session.used = at;
-            return (session.id, false);
+            return Ok((session.id, 0));
         }
-        let is_full = self.open.is_full();
-        if is_full {
-            let used = |(_, session): &(usize, &Session<R>)| session.used;
-            let silent = self.open.iter().enumerate().min_by_key(used);
-            let silent = silent.map_or(0, |(place, _)| place);
-            self.close(silent);
+        let bound = usize::try_from(most).unwrap_or(usize::MAX);
+        if self.open.is_full() && bound > CAPACITY {
+            return Err(TooFewSessions { needed: most });
+        }
+        let evicted = (self.open.len() + 1).saturating_sub(bound);
+        for _session in 0..evicted {
+            self.close_silent();
         }
         let id = SessionId(at.0);
         // There is room now, and `at` is above every id before it.
         let _room = self.open.push(Session { id, client, used: at, last: None });
-        (id, is_full)
+        Ok((id, evicted))
+    }
+
+    /// Closes the session that was silent longest.
+    fn close_silent(&mut self) {
+        let used = |(_, session): &(usize, &Session<R>)| session.used;
+        let silent = self.open.iter().enumerate().min_by_key(used);
+        let silent = silent.map_or(0, |(place, _)| place);
+        self.close(silent);
     }
 
     /// Closes the session at this place: those behind it move up, one by one.

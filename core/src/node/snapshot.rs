@@ -126,11 +126,37 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     /// Has the medium keep a piece of a leader's snapshot.
     pub(super) fn on_piece(&mut self, piece: &Piece<'_>) {
         match self.storage.stage(piece.name, piece.offset, piece.bytes) {
-            Ok(Staging::Kept) => self.raft.on_piece(piece, true),
-            Ok(Staging::NoRoom) => self.raft.on_piece(piece, false),
+            Ok(Staging::Kept) => {
+                if self.raft.on_piece(piece, true) {
+                    self.check_head(piece.name);
+                }
+            }
+            Ok(Staging::NoRoom) => {
+                let _has_no_head = self.raft.on_piece(piece, false);
+            }
             Err(error) => self.failure = Some(error),
         }
     }
+
+    /// The front of a leader's snapshot is there: one that cannot be taken is refused before the rest
+    /// of it comes.
+    #[cold]
+    fn check_head(&mut self, name: SnapshotName) {
+        match read_head::<_, MEMBERS>(&mut Reading::staged(&mut self.storage, name)) {
+            Ok(Ok(_)) => {}
+            Ok(Err(BadSnapshot)) => self.raft.refuse_head(),
+            Err(error) => self.failure = Some(error),
+        }
+    }
+}
+
+/// What the snapshot says of itself, unless that cannot be taken.
+#[inline(never)]
+fn read_head<S: Storage, const N: usize>(
+    reading: &mut Reading<'_, S>,
+) -> Result<Result<Head<N>, BadSnapshot>, S::Error> {
+    let head = Head::read(reading);
+    reading.error.take().map_or(Ok(head), Err)
 }
 
 /// Writes a chunk, read from what the medium keeps; zero if there is nothing left to send.
@@ -166,18 +192,11 @@ pub(super) fn install<P: Platform, const MEMBERS: usize, const SESSIONS: usize>(
 ) -> Result<Option<EntryId>, NodeError<ErrorOf<P>>> {
     let name = install.name();
     let is_intact = is_intact(storage, name).map_err(NodeError::Storage)?;
-    let mut reading = Reading { storage, place: Place::Staged, name, offset: 0, error: None };
-    let head = Head::<MEMBERS>::read(&mut reading);
-    if let Some(error) = reading.error.take() {
-        return Err(NodeError::Storage(error));
-    }
+    let mut reading = Reading::staged(storage, name);
+    let head = read_head::<_, MEMBERS>(&mut reading).map_err(NodeError::Storage)?;
     let is_it = |head: &Head<MEMBERS>| head.last == name.last && head.epoch == install.epoch();
     let head = match head {
         Ok(head) if is_intact && is_it(&head) => head,
-        Err(BadSnapshot) if is_intact => {
-            install.refused();
-            return Ok(None);
-        }
         Ok(_) | Err(BadSnapshot) => {
             install.damaged();
             return Ok(None);
@@ -239,6 +258,12 @@ struct Reading<'s, S: Storage> {
     name: SnapshotName,
     offset: u64,
     error: Option<S::Error>,
+}
+
+impl<'s, S: Storage> Reading<'s, S> {
+    fn staged(storage: &'s mut S, name: SnapshotName) -> Self {
+        Self { storage, place: Place::Staged, name, offset: 0, error: None }
+    }
 }
 
 impl<S: Storage> Source for Reading<'_, S> {

@@ -6,6 +6,7 @@ use rand_core::Rng;
 use super::Raft;
 use super::invariant::Fault;
 use super::link::Link;
+use super::patience::Patience;
 use super::progress::Progress;
 use super::role::Role;
 use super::snapshot::CatchUp;
@@ -140,13 +141,17 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             CatchUp::Wanting => hash.add(1),
             CatchUp::Sending(transfer) => {
                 transfer.words().into_iter().for_each(|word| hash.add(word));
+                let late_from = transfer.news_at().plus(self.options.timing.election_min);
+                self.add_time(hash, late_from);
             }
         }
         for asked in [progress.asked, progress.asks] {
             hash.add(asked.map_or(0, |asked| asked.number + 1));
             hash.add(asked.map_or(0, |asked| asked.nonce.0));
         }
-        for time in [progress.timer.at(), progress.lossy_until] {
+        hash.add(u64::from(progress.is_patience_owed));
+        let Patience { until, again_from } = progress.patience;
+        for time in [progress.timer.at(), progress.lossy_until, until, again_from] {
             self.add_time(hash, time);
         }
         hash.add(self.now.since(progress.heard_at).0);

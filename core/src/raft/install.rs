@@ -30,7 +30,7 @@ pub(crate) struct Incoming {
     upto: u32,
     /// Which of those from there on are there, the first one in the lowest bit.
     taken: u64,
-    /// It was there whole, and this node cannot take it: it is not gathered again.
+    /// This node cannot take it: it is not gathered any further, nor again.
     is_refused: bool,
 }
 
@@ -57,8 +57,12 @@ impl Incoming {
 
     /// Whether it is there whole and was not refused.
     fn is_whole(&self) -> bool {
-        let has_all = u64::from(self.upto) * u64::from(self.chunk_bytes) >= self.name.length;
-        has_all && !self.is_refused
+        self.has_bytes(self.name.length) && !self.is_refused
+    }
+
+    /// Whether so many bytes are there, from the first one on.
+    fn has_bytes(&self, bytes: u64) -> bool {
+        u64::from(self.upto) * u64::from(self.chunk_bytes) >= bytes
     }
 
     /// The content, for fingerprints.
@@ -167,20 +171,39 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     /// The piece is kept, or is not for want of room. A piece that is dropped is a lost datagram.
-    pub fn on_piece(&mut self, piece: &Piece<'_>, is_kept: bool) {
-        let Some(incoming) = &mut self.incoming else { return };
+    ///
+    /// True if with it all is there, for the first time, that [`Head::read`] may read of what is
+    /// gathered: when it cannot, [`refuse_head`](Self::refuse_head) must be told.
+    #[must_use]
+    pub fn on_piece(&mut self, piece: &Piece<'_>, is_kept: bool) -> bool {
+        let Some(incoming) = &mut self.incoming else { return false };
         if !incoming.is_of(piece.term, piece.name, piece.chunk_bytes) {
-            return;
+            return false;
         }
         if !is_kept {
             self.refuse_snapshot();
             self.incoming = None;
-            return;
+            return false;
         }
+        let head_bytes = u64::try_from(Head::<N>::BYTES_MAX).unwrap_or(u64::MAX);
+        let head_bytes = head_bytes.min(incoming.name.length);
+        let had_head = incoming.has_bytes(head_bytes);
         incoming.take(piece.number);
+        let has_head = incoming.has_bytes(head_bytes);
         let (peer, echo) = (incoming.peer, incoming.echo);
         count(&mut self.counters.chunks_taken);
         self.owe_chunk_reply(peer, echo);
+        has_head && !had_head
+    }
+
+    /// [`Head::read`] cannot take what is gathered of a snapshot: it names more members than there is
+    /// room for, or is of a later form. Nothing has changed; the leader is told, and no more of it is
+    /// gathered in this term.
+    pub fn refuse_head(&mut self) {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.is_refused = true;
+        }
+        self.refuse_snapshot();
     }
 
     /// Whether the leader of our term is sending us a snapshot.
@@ -225,15 +248,6 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         self.owe(incoming.peer, Owed::Matched { echo: incoming.echo, ready_at: Index::ZERO });
         self.check_invariants();
-    }
-
-    /// What was gathered is whole, and more than this node can take, now and later: its leader is told
-    /// so, as often as it sends some of it in this term.
-    pub(super) fn on_refused(&mut self) {
-        if let Some(incoming) = &mut self.incoming {
-            incoming.is_refused = true;
-        }
-        self.refuse_snapshot();
     }
 
     /// Counts and tells the leader that there is no room for its snapshot.

@@ -264,16 +264,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Install<'_, M, R, S, N> {
         self.raft.on_installed(head);
     }
 
-    /// What was gathered is not what the name says. Nothing has changed; it is gathered anew.
+    /// What was gathered is not what the name says, or its head cannot be read any more. Nothing has
+    /// changed; it is gathered anew.
     pub fn damaged(self) {
         self.raft.on_damaged();
-    }
-
-    /// What was gathered is what the name says, but [`Head::read`] cannot take it: it names more
-    /// members than there is room for, or is of a later form. Nothing has changed; the leader is
-    /// told, and it is not gathered again in this term.
-    pub fn refused(self) {
-        self.raft.on_refused();
     }
 }
 

@@ -1,6 +1,7 @@
 //! How far a leader knows a follower to be, and when to send again.
 
 use super::link::PeerSet;
+use super::patience::Patience;
 use super::snapshot::CatchUp;
 use crate::types::{Index, Nonce, Ticks};
 
@@ -25,6 +26,8 @@ pub(crate) struct Progress {
     pub(crate) resent_from: Index,
     /// A heartbeat is owed.
     pub(crate) beat: bool,
+    /// What it was being sent was taken away: the next transfer is to be waited for.
+    pub(crate) is_patience_owed: bool,
     pub(crate) timer: RetransmissionTimer,
     /// Loss was seen: until then every datagram repeats the run before it.
     pub(crate) lossy_until: Ticks,
@@ -34,6 +37,8 @@ pub(crate) struct Progress {
     pub(crate) round_number: u64,
     /// Whether the log is enough for it.
     pub(crate) catch_up: CatchUp,
+    /// Whether our next snapshot waits for it.
+    pub(crate) patience: Patience,
     /// The read request to be answered when the round is confirmed, and the one for the next.
     pub(crate) asked: Option<Asked>,
     pub(crate) asks: Option<Asked>,
@@ -69,11 +74,13 @@ impl Progress {
             resent_at: 0,
             resent_from: Index::ZERO,
             beat: false,
+            is_patience_owed: false,
             timer: RetransmissionTimer::new(),
             lossy_until: Ticks(0),
             heard_at: now,
             round_number: 0,
             catch_up: CatchUp::Log,
+            patience: Patience::NONE,
             asked: None,
             asks: None,
         }

@@ -94,14 +94,17 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         Some(PeerStatus { member: link.member(), has_answered, progress })
     }
 
-    /// How many entries are on their way to a follower, and their bytes.
+    /// How many entries, or chunks of a snapshot, are on their way to a follower, and their bytes.
     fn in_flight(&self, progress: &Progress) -> (u32, u32) {
-        if !matches!(progress.catch_up, CatchUp::Log) || !progress.has_in_flight() {
-            return (0, 0);
-        }
-        let entries = progress.next.since(progress.oldest);
-        let bytes = self.log.bytes_between(progress.oldest.previous(), progress.next.previous());
-        (u32::try_from(entries).unwrap_or(u32::MAX), u32::try_from(bytes).unwrap_or(u32::MAX))
+        let (count, bytes) = match &progress.catch_up {
+            CatchUp::Sending(transfer) => transfer.in_flight(),
+            CatchUp::Log if progress.has_in_flight() => (
+                progress.next.since(progress.oldest),
+                self.log.bytes_between(progress.oldest.previous(), progress.next.previous()),
+            ),
+            CatchUp::Log | CatchUp::Wanting => (0, 0),
+        };
+        (u32::try_from(count).unwrap_or(u32::MAX), u32::try_from(bytes).unwrap_or(u32::MAX))
     }
 
     /// What the node has counted.
@@ -236,13 +239,22 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Whether a snapshot of what is applied may be taken, and would help: it is durable, it makes
     /// room or somebody waits for it, and there was room for the last one. While one is being sent
-    /// none takes its place until the log is nearly full.
+    /// none takes its place until the log is nearly full, and then one waits for a transfer that
+    /// was cut short before, for as long as `patience.rs` says.
     #[must_use]
     pub fn may_save_snapshot(&self) -> bool {
         let is_useful = self.wants_snapshot() || self.is_worth_it(self.base_behind_snapshot());
-        let is_disturbing = self.is_sending_snapshot() && !self.is_nearly_full();
         let is_durable = self.applied <= self.durability.durable;
-        is_useful && is_durable && !is_disturbing && self.now >= self.snapshot_retry_at
+        is_useful && is_durable && self.now >= self.snapshot_retry_at && !self.is_disturbing()
+    }
+
+    /// Whether a new snapshot would do more harm than good now.
+    fn is_disturbing(&self) -> bool {
+        if self.is_nearly_full() {
+            self.is_waiting_for_follower()
+        } else {
+            self.is_sending_snapshot()
+        }
     }
 
     /// Where the log would begin behind a snapshot that is taken now: an eighth of the log stays,

@@ -18,7 +18,7 @@ use crate::options::Timing;
 use crate::seal::Seal;
 use crate::snapshot::{Head, SnapshotName, Summary};
 use crate::status::count;
-use crate::types::{EntryId, Index};
+use crate::types::{EntryId, Index, Ticks};
 use crate::wire::body::{self, Kind};
 use crate::wire::writer::Writer;
 use crate::wire::{self, FULL_HEADER_BYTES, Header};
@@ -57,6 +57,8 @@ pub(crate) struct Transfer {
     answered: u64,
     /// How many chunks may be on their way: one, until one is answered.
     window: u32,
+    /// When the follower last took a chunk, or the transfer began.
+    news_at: Ticks,
 }
 
 /// How many chunks an answer speaks of.
@@ -67,7 +69,7 @@ const REORDERED: u32 = 3;
 
 impl Transfer {
     /// `None` when the snapshot has more chunks than can be numbered.
-    fn new(name: SnapshotName, chunk_bytes: u16) -> Option<Self> {
+    fn new(name: SnapshotName, chunk_bytes: u16, now: Ticks) -> Option<Self> {
         let count = name.length.div_ceil(u64::from(chunk_bytes.max(1)));
         Some(Self {
             name,
@@ -81,6 +83,42 @@ impl Transfer {
             repeated_at: 0,
             answered: 0,
             window: 1,
+            news_at: now,
+        })
+    }
+
+    /// How many chunks there are.
+    pub(crate) const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// How many chunks may be on their way where so many bytes may.
+    pub(crate) fn window(&self, bytes: usize) -> u32 {
+        let window = bytes.checked_div(usize::from(self.chunk_bytes)).unwrap_or(1);
+        u32::try_from(window).unwrap_or(u32::MAX).clamp(1, CHUNK_WINDOW)
+    }
+
+    /// When the follower last took a chunk, or the transfer began.
+    pub(crate) const fn news_at(&self) -> Ticks {
+        self.news_at
+    }
+
+    /// Whether the follower has taken a chunk.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.from > 0 || self.taken > 0
+    }
+
+    /// Whether the follower has taken all of them.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.from == self.count
+    }
+
+    /// How many chunks left and were not taken, and their bytes.
+    pub(crate) fn in_flight(&self) -> (u64, usize) {
+        let lacking = (self.from..self.next).filter(|chunk| self.lacks(*chunk));
+        lacking.fold((0, 0), |(count, bytes), chunk| {
+            let (_, length) = self.extent(chunk);
+            (u64::saturating_add(count, 1), usize::saturating_add(bytes, length))
         })
     }
 
@@ -218,11 +256,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.snapshot = Some(SnapshotName { last, length, checksum });
         let followers = self.followers;
         for peer in (0..self.links.len()).filter(|peer| followers.contains(*peer)) {
-            if let Role::Leader(leader) = &self.role
-                && let Some(progress) = leader.progress.get(peer)
-                && !matches!(progress.catch_up, CatchUp::Log)
-            {
-                self.begin_transfer(peer);
+            let Role::Leader(leader) = &self.role else { return };
+            let Some(progress) = leader.progress.get(peer) else { continue };
+            match progress.catch_up {
+                CatchUp::Log => {}
+                CatchUp::Wanting => self.begin_transfer(peer),
+                CatchUp::Sending(transfer) => self.send_anew(peer, transfer.has_begun()),
             }
         }
     }
@@ -247,13 +286,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let name = self.snapshot.filter(|name| name.last.index >= base);
         let Some(link) = self.links.get(peer) else { return };
         let chunk_bytes = self.chunk_bytes(link.datagram);
-        let number = link.number;
+        let (number, now) = (link.number, self.now);
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(progress) = leader.progress.get_mut(peer) else { return };
-        progress.catch_up = match name.and_then(|name| Transfer::new(name, chunk_bytes)) {
-            Some(transfer) => CatchUp::Sending(transfer),
-            None => CatchUp::Wanting,
-        };
+        let transfer = name.and_then(|name| Transfer::new(name, chunk_bytes, now));
+        progress.catch_up = transfer.map_or(CatchUp::Wanting, CatchUp::Sending);
         self.is_snapshot_wanted |= matches!(progress.catch_up, CatchUp::Wanting);
         let next = name.map_or(base, |name| name.last.index).next();
         progress.go_back(next.max(progress.matched.next()), Probe::Ready, number);
@@ -270,15 +307,25 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         for peer in (0..self.links.len()).filter(|peer| followers.contains(*peer)) {
             let Role::Leader(leader) = &self.role else { return };
             let Some(progress) = leader.progress.get(peer) else { continue };
-            let lacks_entries = progress.next <= base;
-            let is_gone = match progress.catch_up {
-                CatchUp::Log => lacks_entries,
-                CatchUp::Wanting => false,
-                CatchUp::Sending(transfer) => transfer.name.last.index < base,
-            };
-            if is_gone {
-                self.begin_transfer(peer);
+            let silence = self.now.since(progress.heard_at);
+            match progress.catch_up {
+                CatchUp::Log if progress.next <= base => {
+                    let is_heard = silence < self.options.timing.election_min;
+                    self.send_anew(peer, is_heard && progress.matched > Index::ZERO);
+                }
+                CatchUp::Sending(transfer) if transfer.name.last.index < base => {
+                    self.send_anew(peer, transfer.has_begun());
+                }
+                CatchUp::Log | CatchUp::Wanting | CatchUp::Sending(_) => {}
             }
+        }
+    }
+
+    /// What was under way to the follower is of no use any more; was it taking that?
+    fn send_anew(&mut self, peer: usize, was_taking: bool) {
+        self.begin_transfer(peer);
+        if was_taking {
+            self.owe_patience(peer);
         }
     }
 
@@ -388,9 +435,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         match reply.outcome {
             ChunkOutcome::Taken { upto, taken } => {
-                let window = window.checked_div(usize::from(transfer.chunk_bytes)).unwrap_or(1);
-                let window = u32::try_from(window).unwrap_or(u32::MAX).clamp(1, CHUNK_WINDOW);
+                let window = transfer.window(window);
+                let is_first = !transfer.has_begun();
                 let is_news = transfer.on_reply(reply.echo, upto, taken, link.number, window);
+                if is_news {
+                    transfer.news_at = now;
+                }
+                let begun = (is_first && is_news).then_some(*transfer);
                 // Until the follower says that it has installed the snapshot it is asked.
                 if transfer.is_idle() {
                     progress.timer.settle();
@@ -399,6 +450,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                     self.wake = self.wake.min(progress.timer.at());
                 }
                 self.chunks.insert(peer);
+                if let Some(transfer) = begun {
+                    self.wait_for(peer, &transfer);
+                }
             }
             // It has no room for it. It is asked again when the timer runs out, and may have then.
             ChunkOutcome::TooLarge => {
@@ -406,6 +460,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
                 progress.timer.stop();
                 progress.timer.back_off();
                 progress.timer.start(now, retransmit_min, heartbeat);
+                progress.patience.until = Ticks(0);
                 self.wake = self.wake.min(progress.timer.at());
                 self.chunks.remove(peer);
                 count(&mut self.counters.snapshots_unwanted);

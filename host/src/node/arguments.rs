@@ -225,10 +225,25 @@ mod tests {
             ("-m 8001 -o 8002 --id 1 --listen a:1", ErrorKind::ArgumentConflict),
             ("-m 8001 -o 8002 --heartbeat 50", ErrorKind::ValueValidation),
             ("-m 8001 -o 8002 --election 5s", ErrorKind::ValueValidation),
+            ("-m 8001 -o 8002 --pending 0", ErrorKind::ValueValidation),
+            ("-m 8001 -o 8002 --pending 1025", ErrorKind::ValueValidation),
+            ("-m 8001 -o 8002 --sessions 0", ErrorKind::ValueValidation),
+            ("-m 8001 -o 8002 --sessions 2049", ErrorKind::ValueValidation),
         ] {
             let error = node(line).err().map(|error| error.kind());
             assert_eq!(error, Some(kind), "{line}");
         }
+    }
+
+    #[test]
+    fn tables_may_be_smaller_or_larger_than_usual() {
+        let tables = |line: &str| {
+            let tables = node(&format!("-m 8001 -o 8002{line}")).unwrap().limits.tables();
+            (tables.sessions, tables.pending)
+        };
+        assert_eq!(tables(""), (1024, 256));
+        assert_eq!(tables(" --sessions 1 --pending 1"), (1, 1));
+        assert_eq!(tables(" --sessions 2048 --pending 1024"), (2048, 1024));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod leadership;
 pub mod lease;
 pub mod limits;
 pub mod membership;
+pub mod patience;
 pub mod persistence;
 pub mod reads;
 pub mod replacing;

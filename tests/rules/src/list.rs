@@ -276,6 +276,13 @@ macro_rules! for_each_rule {
                 a_node_without_room_for_the_members_never_leads,
                 the_others_are_told_by_ascending_id,
             ];
+            patience: [
+                a_transfer_that_was_cut_short_is_waited_for,
+                a_follower_that_falls_silent_is_not_waited_for,
+                a_follower_without_room_is_not_waited_for,
+                a_follower_that_is_too_slow_is_waited_for_so_long_and_no_longer,
+                chunks_on_their_way_are_seen,
+            ];
             persistence: [
                 a_write_that_is_forgotten_is_offered_again,
                 a_datagram_that_is_forgotten_is_offered_again,
@@ -407,6 +414,9 @@ macro_rules! for_each_rule {
                 a_snapshot_has_the_sessions,
                 a_damaged_snapshot_is_refused,
                 a_full_table_of_requests_says_busy,
+                a_node_may_use_less_of_its_table_of_requests,
+                the_leader_of_an_opening_decides_how_many_sessions_there_are,
+                a_node_with_too_little_room_for_sessions_dies_before_it_differs,
                 the_requests_of_a_deposed_leader_are_answered,
                 a_request_whose_entry_was_replaced_is_not_told_as_applied,
                 a_follower_names_the_leader_to_a_client,
@@ -438,7 +448,8 @@ macro_rules! for_each_rule {
                 a_leader_takes_no_chunk,
                 a_snapshot_of_a_term_that_is_over_is_not_installed,
                 a_snapshot_without_room_is_refused_counted_and_taken_later,
-                a_snapshot_with_too_many_members_is_refused_and_not_gathered_again,
+                a_snapshot_with_too_many_members_is_refused_before_the_rest_comes,
+                a_member_refuses_a_snapshot_with_too_many_members_and_serves_on,
                 a_snapshot_larger_than_the_log_is_taken,
                 a_chunk_too_far_ahead_is_not_kept,
                 a_snapshot_may_come_in_chunks_of_any_size,

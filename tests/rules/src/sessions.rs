@@ -3,12 +3,12 @@
 use coracle::message::{Message, Refusal, Request, Want};
 use coracle::wire::{self, ClientRoute, Header, Route};
 use coracle::{
-    BadSnapshot, Checksum, ClientId, Epoch, Gauge, Index, NodeError, ProposeError, RoleName,
-    SessionId, Ticks,
+    BadSnapshot, Checksum, ClientId, EntryId, EntryKind, Epoch, Gauge, Index, NodeError,
+    ProposeError, RoleName, SessionId, TableLimits, Ticks,
 };
 
-use crate::harness::desk::{Broken, Desk, Mode, SESSIONS, Told, command};
-use crate::harness::{DATAGRAM, ELECTION_MAX, HEARTBEAT};
+use crate::harness::desk::{Broken, Desk, Mode, PENDING, SESSIONS, Told, command};
+use crate::harness::{DATAGRAM, ELECTION_MAX, HEARTBEAT, Run, append};
 
 /// Thesis 6.3: a command takes effect once, however often it is sent, and each copy is answered
 /// alike.
@@ -244,6 +244,87 @@ pub fn a_full_table_of_requests_says_busy() {
     assert_eq!(desk.nodes[0].status().limits.pending, Gauge { used: 0, bound: 2 });
     desk.nodes[0].storage_mut().mode = Mode::AtOnce;
     assert!(desk.open(3) > two);
+}
+
+/// A limit below the room that there is counts as that room would.
+pub fn a_node_may_use_less_of_its_table_of_requests() {
+    let mut desk = Desk::<1>::new();
+    desk.form();
+    let (one, two) = (desk.open(1), desk.open(2));
+    desk.nodes[0].storage_mut().mode = Mode::Later;
+    for (limit, bound) in [(1, 1), (0, 1)] {
+        desk.nodes[0].limit(TableLimits { sessions: SESSIONS, pending: limit });
+        desk.ask(0, 1, command(one, 1, &[10]));
+        assert_eq!(desk.told(), None);
+        assert_eq!(desk.nodes[0].status().limits.pending, Gauge { used: 1, bound });
+        desk.ask(0, 2, command(two, 1, &[10]));
+        assert_eq!(desk.told(), Some(Told::Busy));
+    }
+    // More than there is room for is all of it.
+    desk.nodes[0].limit(TableLimits { sessions: SESSIONS, pending: 99 });
+    desk.ask(0, 2, command(two, 1, &[10]));
+    assert_eq!(desk.told(), None);
+    assert_eq!(desk.nodes[0].status().limits.pending, Gauge { used: 2, bound: 2 });
+    desk.finish(0);
+    desk.run();
+    desk.finish(0);
+    assert!(matches!(desk.told(), Some(Told::Applied(..))));
+    assert!(matches!(desk.told(), Some(Told::Applied(..))));
+}
+
+/// Thesis 6.3: sessions must be "deterministic across all servers": how many there are is in the log,
+/// from whoever led when one was opened, whatever the others were told.
+pub fn the_leader_of_an_opening_decides_how_many_sessions_there_are() {
+    let mut desk = Desk::<3>::new();
+    desk.form();
+    let leader = desk.leader().expect("it is formed");
+    for client in 1..=2 {
+        desk.open(client);
+    }
+    desk.pass(HEARTBEAT);
+    assert!(desk.nodes.iter().all(|node| node.session_count() == 2));
+    desk.nodes[leader].limit(TableLimits { sessions: 1, pending: PENDING });
+    assert_eq!(desk.nodes[leader].status().limits.sessions, Gauge { used: 2, bound: 1 });
+    let last = desk.open(3);
+    desk.pass(HEARTBEAT);
+    assert!(desk.nodes.iter().all(|node| node.session_count() == 1), "all close two");
+    for node in &desk.nodes {
+        assert_eq!(node.raft().counters().sessions_evicted, 2);
+    }
+    assert!(matches!(desk.commands(3, last, 1, 5), Some(Told::Applied(_, 5))));
+    // A follower's own limit changes nothing while it follows.
+    desk.nodes[leader].limit(TableLimits { sessions: SESSIONS, pending: PENDING });
+    desk.nodes[(leader + 1) % 3].limit(TableLimits { sessions: 1, pending: PENDING });
+    desk.open(4);
+    desk.pass(HEARTBEAT);
+    assert!(desk.nodes.iter().all(|node| node.session_count() == 2));
+}
+
+/// A node that has room for fewer sessions than the log says would end one that goes on elsewhere: it
+/// dies, and says what it needs.
+pub fn a_node_with_too_little_room_for_sessions_dies_before_it_differs() {
+    let mut desk = Desk::<3>::new();
+    desk.form();
+    let leader = desk.leader().expect("it is formed");
+    let place = (leader + 1) % 3;
+    let term = desk.nodes[leader].raft().term().0;
+    let mut run = Run::new();
+    for client in 0..=u8::try_from(SESSIONS).expect("a few") {
+        let mut opening = [0; 10];
+        (opening[0], opening[1], opening[9]) = (1, client, 99);
+        run.push(term, EntryKind::Command, &opening);
+    }
+    let last = desk.nodes[place].raft().last();
+    let all = last.index.0 + u64::try_from(SESSIONS).expect("a few") + 1;
+    desk.gives(place, leader, append(term, last, last.index.0, run.bytes()));
+    desk.run();
+    assert_eq!(desk.nodes[place].raft().last().index.0, all);
+    desk.gives(place, leader, append(term, EntryId { index: Index(all), ..last }, all, &[]));
+    let mut buffer = [0; DATAGRAM];
+    let died = (0..20).find_map(|_| desk.nodes[place].poll(&mut buffer).err());
+    assert_eq!(died, Some(NodeError::Sessions { needed: 99 }));
+    assert_eq!(desk.nodes[place].session_count(), SESSIONS, "none was closed");
+    assert_eq!(desk.nodes[place].poll(&mut buffer), Err(NodeError::Dead));
 }
 
 /// PITFALLS 20: a request whose entry was replaced is answered, and gives its place in the table

@@ -1,8 +1,9 @@
 //! What a follower does with a leader's snapshot (section 7; PITFALLS 6 and 16).
 
 use coracle::message::{AppendOutcome, ChunkOutcome, Message};
-use coracle::{Epoch, Index, Member, NodeId, RoleName, SnapshotName, Term, Ticks};
+use coracle::{EntryId, Epoch, Index, Member, NodeId, RoleName, SnapshotName, Term, Ticks};
 
+use crate::harness::desk::{Desk, Told};
 use crate::harness::{
     Bench, ELECTION_MAX, FOUR, Forged, HEARTBEAT, MEMBERS, ONE, Persisting, Sent, Small, THREE,
     append, at, heartbeat, member, timeout_now, vote, voters,
@@ -258,23 +259,31 @@ pub fn a_snapshot_without_room_is_refused_counted_and_taken_later() {
     assert_eq!(bench.shelf.installed, Some(snapshot.name));
 }
 
-/// A snapshot that names more members than there is room for is gathered once and refused, which is a
-/// counted failure of this member only: it follows on, and takes the next one that it can.
-pub fn a_snapshot_with_too_many_members_is_refused_and_not_gathered_again() {
+/// A snapshot that names more members than there is room for is refused when its front is there, and
+/// no more of it is gathered. That is a counted failure of this member only: it follows on, and takes
+/// the next one that it can.
+pub fn a_snapshot_with_too_many_members_is_refused_before_the_rest_comes() {
     let mut bench = Bench::follower(&[1, 1]);
     let before = bench.state();
-    let mut all: heapless::Vec<Member, { MEMBERS + 1 }> = voters(5).into_iter().collect();
-    all.push(Member::voter(member(NodeId(6)), 256)).expect("one more");
-    let snapshot = Forged::new(bench.epoch, at(1, 9), Index(7), &all, [7, 77], 130);
-    let mut sent = bench_takes(&mut bench, &snapshot, 1, CHUNK);
-    for time in 1..=3 {
+    let snapshot = crowded(bench.epoch, at(1, 9));
+    let mut refused = 0;
+    for chunk in 0..snapshot.count(CHUNK) {
+        let sent = bench.answers(ONE, snapshot.chunk(1, CHUNK, chunk));
+        let reply = sent.chunk_reply_to(ONE).expect("an answer");
+        assert_eq!(reply.last, Index(9));
+        let is_refused = reply.outcome == ChunkOutcome::TooLarge;
+        assert!(is_refused || refused == 0, "chunk {chunk} is taken although it was refused");
+        refused += u32::from(is_refused);
+    }
+    assert!(refused > 1, "all of it was gathered");
+    for chunk in 0..3 {
+        let sent = bench.answers(ONE, snapshot.chunk(1, CHUNK, chunk));
         let reply = sent.chunk_reply_to(ONE).expect("an answer");
         assert_eq!((reply.last, reply.outcome), (Index(9), ChunkOutcome::TooLarge));
-        assert_eq!(bench.raft.counters().snapshots_too_large, time);
-        sent = bench.answers(ONE, snapshot.chunk(1, CHUNK, 0));
     }
     let counters = bench.raft.counters();
-    assert_eq!(counters.chunks_taken, snapshot.count(CHUNK), "it was gathered once");
+    assert_eq!(counters.snapshots_too_large, refused + 3);
+    assert_eq!(counters.chunks_taken, snapshot.count(CHUNK) - refused + 1);
     assert_eq!((counters.snapshots_damaged, bench.shelf.installed), (0, None));
     assert_eq!((bench.state(), bench.violation), (before, None));
     // It hears its leader, and says that it lacks the entries.
@@ -284,6 +293,27 @@ pub fn a_snapshot_with_too_many_members_is_refused_and_not_gathered_again() {
     let next = Forged::new(bench.epoch, at(1, 12), Index(11), &voters(5), [7, 77], 130);
     bench_takes(&mut bench, &next, 1, CHUNK);
     assert_eq!(bench.shelf.installed, Some(next.name));
+}
+
+/// The same of a whole member, which reads the front from its medium.
+pub fn a_member_refuses_a_snapshot_with_too_many_members_and_serves_on() {
+    let mut desk = Desk::<3>::new();
+    desk.form();
+    let session = desk.open(7);
+    let leader = desk.leader().expect("somebody leads");
+    let place = (leader + 1) % 3;
+    let term = desk.nodes[leader].raft().term().0;
+    let snapshot = crowded(desk.epoch, at(term, 99));
+    for chunk in 0..snapshot.count(CHUNK) {
+        desk.hears(place, leader, snapshot.chunk(term, CHUNK, chunk));
+    }
+    let counters = *desk.nodes[place].raft().counters();
+    let taken = snapshot.count(CHUNK) - counters.snapshots_too_large + 1;
+    assert!(counters.snapshots_too_large > 1, "all of it was gathered");
+    assert_eq!((counters.chunks_taken, counters.snapshots_installed), (taken, 0));
+    assert!(matches!(desk.commands(7, session, 1, 5), Some(Told::Applied(_, 5))));
+    desk.pass(HEARTBEAT);
+    assert_eq!((desk.leader(), desk.sum(place)), (Some(leader), 5));
 }
 
 /// A snapshot may be larger than the log: it goes to the medium, never through the node's memory.
@@ -425,6 +455,13 @@ pub fn impossible_chunks_harm_nobody() {
     assert!(sent.pre_vote_to(ONE).is_some());
     let sent = bench.answers(THREE, vote(2, at(1, 2)));
     assert_eq!(sent.verdict_to(THREE), Some(true));
+}
+
+/// A snapshot that names one member more than there is room for.
+fn crowded(epoch: Epoch, last: EntryId) -> Forged {
+    let mut all: heapless::Vec<Member, { MEMBERS + 1 }> = voters(5).into_iter().collect();
+    all.push(Member::voter(member(NodeId(6)), 256)).expect("one more");
+    Forged::new(epoch, last, Index(7), &all, [7, 77], 130)
 }
 
 /// A snapshot of the node's own cluster up to this entry, of 280 bytes or so.

@@ -95,6 +95,8 @@ const REACHED: &[&str] = &[
     "too_far_behind",
     "transfers",
     "transfers refused",
+    "transfers_awaited",
+    "transfers_cut_short",
     "transfers_failed",
     "truncations",
     "undecodable",

@@ -1,7 +1,7 @@
 //! Whole members and their clients: what a client asks and what it is told.
 
 use coracle::message::{AdminAnswer, Answer, Message, Refusal, Reply, Request, Want};
-use coracle::wire::{self, ClientRoute, Header, Route};
+use coracle::wire::{self, ClientRoute, Header, Introduction, Route};
 use coracle::{
     BadSnapshot, ChangeError, Checksum, ClientId, Contents, Destination, EntryId, Epoch, Event,
     FoundError, Full, Index, Members, Node, NodeId, PeerPage, PeerStatus, Persisted, Place,
@@ -209,6 +209,23 @@ impl<const N: usize> Desk<N> {
         if let Some(receipt) = self.nodes[place].storage_mut().receipt.take() {
             self.nodes[place].durable(receipt);
         }
+    }
+
+    /// A node gets what another one is made to say, and does what is to do.
+    pub fn hears(&mut self, place: usize, from: usize, message: Message<'_>) {
+        self.gives(place, from, message);
+        self.drive(place);
+    }
+
+    /// A node gets what another one is made to say.
+    pub fn gives(&mut self, place: usize, from: usize, message: Message<'_>) {
+        self.number += 1;
+        let [from, to] = [from, place].map(|place| self.nodes[place].raft().member());
+        let introduction = Introduction { cluster: CLUSTER, epoch: self.epoch, from, to };
+        let header = Header { number: self.number, route: Route::Full(introduction) };
+        let mut buffer = [0; DATAGRAM];
+        let length = wire::encode(&header, &message, &Checksum, &mut buffer).expect("it fits");
+        self.nodes[place].receive(0, &buffer[..length]).expect("it is from a member");
     }
 
     /// A client asks a node something, with enough padding for most answers.

@@ -79,7 +79,9 @@ impl<M: Memory> Driver<M> {
     pub fn receive(&mut self, datagram: &[u8]) -> Result<(), Dropped> {
         if let Received::Piece(piece) = self.raft.receive(datagram)? {
             let is_kept = self.shelf.stage(&piece);
-            self.raft.on_piece(&piece, is_kept);
+            if self.raft.on_piece(&piece, is_kept) && !self.shelf.has_head() {
+                self.raft.refuse_head();
+            }
         }
         Ok(())
     }
@@ -193,11 +195,7 @@ impl<M: Memory> Driver<M> {
                 let is_it = |head: &Head<MEMBERS>| head.last == name.last && head.epoch == epoch;
                 let (head, state) = match staged {
                     Some(Ok((head, state))) if is_it(&head) => (head, state),
-                    Some(Err(BadSnapshot)) => {
-                        install.refused();
-                        return true;
-                    }
-                    Some(Ok(_)) | None => {
+                    Some(Ok(_) | Err(BadSnapshot)) | None => {
                         install.damaged();
                         return true;
                     }

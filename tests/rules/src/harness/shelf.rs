@@ -74,6 +74,11 @@ impl Shelf {
         (summary(bytes).checksum == name.checksum).then(|| read(bytes))
     }
 
+    /// Whether what is gathered begins with a head that can be taken.
+    pub fn has_head(&self) -> bool {
+        Head::<MEMBERS>::read(&mut &self.staged[..]).is_ok()
+    }
+
     /// What was gathered takes the place of what is kept.
     pub fn install(&mut self, name: SnapshotName) {
         let length = usize::try_from(name.length).expect("a small snapshot");
