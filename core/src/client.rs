@@ -141,6 +141,7 @@ enum Ending {
         fate: Fate,
     },
     SessionExpired,
+    EpochEnded,
     AnswerTooLong(usize),
     /// What has no bytes of its own.
     Admin(AdminAnswer<'static>),
@@ -321,6 +322,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             }
             Ending::Refused { refusal, fate } => Outcome::Refused { refusal, fate },
             Ending::SessionExpired => Outcome::SessionExpired,
+            Ending::EpochEnded => Outcome::EpochEnded,
             Ending::Admin(answer) => Outcome::Admin(answer),
             Ending::Members { version, is_committed } => match self.copy_out(buffer) {
                 Some(members) => {

@@ -33,9 +33,9 @@
 //! # On a microcontroller
 //!
 //! `docs/footprint.md` has what a member takes of a Cortex-M3: flash, RAM, stack, and instructions
-//! for each call. Two whole programs are in `tests/firmware/examples`: a blocking loop, and a task
-//! that waits for a datagram or for [`Node::next_timeout`], whichever comes first, as one does under
-//! embassy. The core brings no executor.
+//! for each call. Whole programs are in `tests/firmware/examples`: a blocking loop, a task that waits
+//! for a datagram or for [`Node::next_timeout`], whichever comes first, as one does under embassy, and
+//! a member that goes on after a reset. The core brings no executor.
 //!
 //! - Give the log a static of its own and the node a `&'static mut` of it: an [`Array`] that is
 //!   [zeroed](Array::zeroed) takes no flash and never passes through the stack.
@@ -130,7 +130,8 @@
 //!     while let Some(event) = node.poll(&mut buffer)? {
 //!         match event {
 //!             Event::Send { to, datagram } => network.send(to, datagram),
-//!             Event::Applied { .. } | Event::Reads(_) | Event::Restored { .. } => {}
+//!             Event::Applied { .. } | Event::Reads(_) => {}
+//!             Event::Restored { .. } | Event::LeftEpoch { .. } => {}
 //!         }
 //!     }
 //!     Ok(())
@@ -163,6 +164,9 @@
 //!   no event tells, and the entry that [`Event::Applied`] names may never come.
 //! - When [`Event::Restored`] comes, a leader's snapshot has replaced the state: no event tells of
 //!   the commands that it covers.
+//! - Where nothing is stored and too many were restarted at once, nothing can come of the epoch. A
+//!   node that held nothing begins anew, and says so by [`Event::LeftEpoch`]; any other keeps what it
+//!   holds, and its [`Condition`] is `Halted`. To give that up, put a new node in its place.
 //! - Reads begin with [`Node::read`] on any node. What they may see is there when [`Event::Reads`]
 //!   names them, or a later one, as ready.
 //! - After any [`NodeError`] but a small buffer the node says nothing more. With a medium it may be
@@ -184,6 +188,9 @@
 //! For that a node needs room for one more member than the cluster has. The cluster serves while more
 //! than half of its voters run; where half of them or more are started again at once, the rest waits
 //! for ever. The voters' ids stay those of the start there: other ids may only be learners.
+//!
+//! A node that its own program ends, for a reset or for new firmware, can leave an [image](Node::retire)
+//! of itself in memory that survives, from which the next one [goes on](Node::resume) in the same life.
 //!
 //! # Beneath the node
 //!
@@ -239,16 +246,18 @@ pub use configuration::{
 };
 pub use log::{Array, Buffers, Entry, EntryKind, LogError, MIN_LOG_BYTES, Memory, Slot};
 pub use machine::{BadSnapshot, Full, Sink, Source, StateMachine};
-pub use node::{Destination, Event, Node, NodeError, Platform, RaftOf};
+pub use node::{Destination, Event, Node, NodeError, Platform, RaftOf, RetireError};
 pub use options::{Lease, MAX_MEMBERS, MIN_LOG_SLOTS, Options, SetupError, Timing};
 pub use raft::{
     Apply, BufferTooSmall, Change, ChangeError, ClientRequest, Dropped, FoundError, Install,
     Output, Persist, Piece, ProposeError, Raft, ReadError, ReadId, Reads, Receipt, Received,
-    RecoverError, Saved, SendChunk, TransferError, Transmit, Violation, Write,
+    RecoverError, ResumeError, Saved, SendChunk, TransferError, Transmit, Violation, Write,
 };
 pub use seal::{Checksum, Seal};
 pub use snapshot::{Contents, Head, Snapshot, SnapshotName, Summary};
-pub use status::{Counters, Gauge, Limits, PeerPage, PeerStatus, ProgressStatus, RoleName, Status};
+pub use status::{
+    Condition, Counters, Gauge, Limits, PeerPage, PeerStatus, ProgressStatus, RoleName, Status,
+};
 pub use storage::{Persisted, Place, Saving, Staging, Storage, Volatile, VolatileSnapshots};
 pub use types::{
     ClientId, ClusterId, EntryId, Epoch, HardState, Incarnation, Index, MemberId, NodeId, Nonce,

@@ -6,11 +6,14 @@ mod admin;
 mod alone;
 mod apply;
 mod command;
+mod image;
 mod pending;
 mod reply;
 mod request;
 mod sessions;
 mod snapshot;
+
+pub use image::RetireError;
 
 use rand_core::Rng;
 
@@ -24,7 +27,7 @@ use crate::raft::{
 use crate::seal::Seal;
 use crate::status::{Gauge, RoleName, Status};
 use crate::storage::{Persisted, Storage};
-use crate::types::{EntryId, NodeId, Ticks};
+use crate::types::{EntryId, Epoch, NodeId, Ticks};
 use alone::Founder;
 use pending::PendingTable;
 use sessions::Sessions;
@@ -120,6 +123,12 @@ pub enum Event<'b, A, R> {
     Restored {
         /// No [`Event::Applied`] comes for the entries up to this one.
         last: EntryId,
+    },
+    /// Nothing can come of the epoch any more, and the node held nothing of it that a client was told
+    /// of: it is another life now, and blank. The state is as it was at the start.
+    LeftEpoch {
+        /// What was proposed in this one never comes: entries are numbered anew in the next.
+        epoch: Epoch,
     },
 }
 
@@ -251,15 +260,10 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     /// # Errors
     /// [`NodeError`]: but for a small buffer, the node is dead and says so from now on.
     pub fn poll<'b>(&mut self, buffer: &'b mut [u8]) -> PollResult<'b, P> {
-        let needed = usize::from(self.raft.datagram());
-        if buffer.len() < needed {
-            return Err(NodeError::BufferTooSmall(BufferTooSmall { needed }));
-        }
-        if let Some(error) = self.failure.take() {
-            return self.die(error);
-        }
-        if self.is_dead {
-            return Err(NodeError::Dead);
+        self.may_poll(buffer.len())?;
+        // The machine is as it was at the start, for no command was applied.
+        if let Some(epoch) = self.raft.leave_dead_epoch(self.storage.is_durable()) {
+            return Ok(Some(Event::LeftEpoch { epoch }));
         }
         loop {
             match self.raft.poll() {
@@ -330,6 +334,17 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
             return self.die(error);
         }
         Ok(self.write_answer(buffer).and_then(|(to, length)| send(to, buffer, length)))
+    }
+
+    fn may_poll(&mut self, room: usize) -> Result<(), NodeError<<P::Storage as Storage>::Error>> {
+        let needed = usize::from(self.raft.datagram());
+        if room < needed {
+            return Err(NodeError::BufferTooSmall(BufferTooSmall { needed }));
+        }
+        if let Some(error) = self.failure.take() {
+            return self.die(error);
+        }
+        if self.is_dead { Err(NodeError::Dead) } else { Ok(()) }
     }
 
     fn die<T>(

@@ -6,9 +6,11 @@
 mod alone;
 mod change;
 mod election;
+mod evidence;
 mod fingerprint;
 mod follower;
 mod formation;
+mod image;
 mod install;
 mod invariant;
 mod leader;
@@ -33,6 +35,7 @@ mod transmit;
 pub use alone::FoundError;
 pub(crate) use alone::Founding;
 pub use change::{Change, ChangeError};
+pub use image::ResumeError;
 pub use install::Piece;
 pub use invariant::Violation;
 pub use output::{Apply, BufferTooSmall, Install, Output, Persist, Reads, SendChunk, Transmit};
@@ -42,6 +45,8 @@ pub use read::{ReadError, ReadId};
 pub use receive::{ClientRequest, Dropped, Received};
 pub use recover::{RecoverError, Saved};
 pub use transfer::TransferError;
+
+pub(crate) use image::Retained;
 
 use heapless::Vec;
 use rand_core::Rng;
@@ -54,6 +59,7 @@ use crate::snapshot::SnapshotName;
 use crate::sort::sort;
 use crate::status::Counters;
 use crate::types::{HardState, Incarnation, Index, MemberId, NodeId, Nonce, Ticks};
+use evidence::Evidence;
 use install::Incoming;
 use invariant::Fault;
 use link::{Link, PeerSet};
@@ -125,6 +131,11 @@ pub struct Raft<M, R, S, const N: usize> {
     /// Until then a leader may be alive that we have heard: nobody is elected by us (thesis 4.2.3).
     loyal_until: Ticks,
 
+    /// With whom it was started.
+    others: Vec<NodeId, N>,
+    /// What is learned of them while no leader is heard.
+    evidence: Evidence,
+
     // What is owed to whom.
     links: Vec<Link, N>,
     /// To whom a datagram is owed that acknowledges nothing.
@@ -182,8 +193,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         room.map_err(|_| SetupError::TooManyMembers { capacity: N })?;
         sort(&mut ids);
         let mut links = Vec::new();
-        for id in ids {
-            let room = links.push(Link::new(id));
+        for id in &ids {
+            let room = links.push(Link::new(*id));
             room.map_err(|_| SetupError::TooManyMembers { capacity: N })?;
         }
         let process = Nonce(nonzero(&mut random));
@@ -216,7 +227,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             wake: Ticks(0),
             timeout: Ticks(0),
             loyal_until: Ticks(0),
+            others: ids,
             links,
+            evidence: Evidence::default(),
             sends: PeerSet::EMPTY,
             replies: PeerSet::EMPTY,
             chunks: PeerSet::EMPTY,

@@ -34,6 +34,36 @@ impl core::fmt::Display for RoleName {
     }
 }
 
+/// How far a node is on its way from holding nothing to counting, or that there is no way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Condition {
+    /// It holds nothing, and waits for the others or for a leader.
+    Blank,
+    /// It is in an epoch, but no committed configuration that it knows names it yet, or one is being
+    /// replaced by another. Whoever restarts nodes one after the other waits until it is ready.
+    CatchingUp,
+    /// A committed configuration names it.
+    Ready,
+    /// So many members have lost what they held that no majority is left, as far as it knows; it may
+    /// be merely behind.
+    Hopeless,
+    /// All others have confirmed that nothing can come of the epoch any more. It keeps what it holds.
+    Halted,
+}
+
+impl core::fmt::Display for Condition {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(match self {
+            Self::Blank => "blank",
+            Self::CatchingUp => "catching up",
+            Self::Ready => "ready",
+            Self::Hopeless => "hopeless",
+            Self::Halted => "halted",
+        })
+    }
+}
+
 /// How a node is, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -44,6 +74,8 @@ pub struct Status {
     pub epoch: Epoch,
     /// Its role.
     pub role: RoleName,
+    /// How far it is.
+    pub condition: Condition,
     /// Its term.
     pub term: Term,
     /// The leader it knows in that term.
@@ -218,6 +250,8 @@ counters! {
     elections,
     /// Elections that we won.
     leaderships,
+    /// Times that all others confirmed that the epoch is dead.
+    epochs_lost,
     /// Leaderships given up because no quorum answered (thesis 6.2).
     quorums_lost,
     /// Votes that we granted.

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use coracle::message::Refusal;
 use coracle::{
-    ClientCounters, ClientEvent, EntryId, Fate, NodeId, Outcome, PeerStatus, Server, StartError,
-    Status, Ticket, Ticks,
+    ClientCounters, ClientEvent, EntryId, Epoch, Fate, NodeId, Outcome, PeerStatus, Server,
+    StartError, Status, Ticket, Ticks,
 };
 use coracle_machines::{Answer, Query, Response};
 use log::debug;
@@ -43,6 +43,9 @@ pub struct Session {
     asked: (u32, u32),
     /// What it takes to go on with a command of a session before this one, if its outcome is unknown.
     inherited: Option<Vec<u8>>,
+    /// The epoch of the last end of an operation, and the one in which the last query was answered.
+    heard_in: Epoch,
+    world: Option<Epoch>,
 }
 
 /// How long operations may take.
@@ -113,6 +116,8 @@ impl Session {
             has_heard: false,
             asked: (0, 0),
             inherited: None,
+            heard_in: Epoch(0),
+            world: None,
         })
     }
 
@@ -126,7 +131,8 @@ impl Session {
         let ticket = self.client.ticket().and_then(|ticket| ticket.encode(&mut buffer));
         let ticket = ticket.and_then(|length| buffer.get(..length)).map(<[u8]>::to_vec);
         let inherited = ticket.or_else(|| self.inherited.clone());
-        Ok(Self { limits: self.limits, inherited, ..Self::new(servers)? })
+        let world = self.world;
+        Ok(Self { limits: self.limits, inherited, world, ..Self::new(servers)? })
     }
 
     /// Lets every operation take so long.
@@ -211,9 +217,12 @@ impl Session {
             self.client.query(bytes).map_err(not_started)?;
             let answer = self.finish(self.limits.read, |outcome| answered(outcome, &take));
             let answer = answer.map_err(Failure::without_effect)?;
-            if let Some(answer) = answer {
-                return Ok(answer);
-            }
+            let Some(answer) = answer else { continue };
+            // What was asked before was answered by a world that is gone.
+            return match self.world.replace(self.heard_in) {
+                Some(before) if before != self.heard_in => Err(anew()),
+                Some(_) | None => Ok(answer),
+            };
         }
     }
 
@@ -284,8 +293,9 @@ impl Session {
                         debug!("a datagram to {to} is lost: {error}");
                     }
                 }
-                Some(ClientEvent::Finished { from, outcome, .. }) => {
+                Some(ClientEvent::Finished { from, epoch, outcome }) => {
                     self.answered_by = Some(from);
+                    self.heard_in = epoch;
                     return take(outcome);
                 }
                 None => {
@@ -405,8 +415,15 @@ fn answered<T>(
             None => Err(Failure::Refused("the answer is not understood".to_owned())),
         },
         Outcome::SessionExpired => Ok(None),
+        Outcome::EpochEnded => Err(anew()),
         other => Err(ended(&other)),
     }
+}
+
+/// What a query is told when the answers to those before it are of a world that is gone.
+fn anew() -> Failure {
+    let why = "the cluster was formed anew, without what it held; ask again for what it holds now";
+    Failure::Refused(why.to_owned())
 }
 
 fn not_started(error: StartError) -> Failure {
@@ -422,6 +439,11 @@ fn ended(outcome: &Outcome<'_>) -> Failure {
         Outcome::Refused { refusal, fate } => by_fate(*fate, refused(*refusal)),
         Outcome::SessionExpired => Failure::Unknown(
             "the cluster no longer knows this session; it may have taken effect".to_owned(),
+        ),
+        Outcome::EpochEnded => Failure::Unknown(
+            "the cluster was formed anew, without what it held, and knows nothing of this session: it \
+             takes no effect any more, but may have had one before"
+                .to_owned(),
         ),
         Outcome::AnswerTooLong { bytes } => {
             Failure::Unknown(format!("its answer of {bytes} bytes is too long to be sent"))

@@ -118,6 +118,13 @@ impl Local {
         }
     }
 
+    /// Another node has taken the place of the one that was asked.
+    pub const fn ask_again(&mut self) {
+        if let Read::Waiting(_) = self.read {
+            self.read = Read::Due(self.now);
+        }
+    }
+
     /// Some reads have come to an end: gives the value if ours is one of those that may be read.
     pub fn on_reads(&mut self, reads: Reads, node: &HostNode) -> Option<Outcome> {
         let Read::Waiting(id) = self.read else { return None };
@@ -148,6 +155,9 @@ fn finished(ending: &Ending<'_>) -> Outcome {
         }
         Ending::SessionExpired => {
             Outcome::Unknown("this node's session has expired; it may have taken effect".to_owned())
+        }
+        Ending::EpochEnded => {
+            Outcome::Unknown("the cluster was formed anew, without what it held".to_owned())
         }
         Ending::Answered { .. }
         | Ending::Status(_)

@@ -18,8 +18,8 @@ use std::thread;
 use std::time::Duration;
 
 use coracle::wire::{is_reply, is_request};
-use coracle::{Address, Destination, Event, NodeId, RoleName, Ticks, Timing};
-use log::{debug, info};
+use coracle::{Address, Condition, Destination, Event, NodeId, RoleName, Ticks, Timing};
+use log::{debug, info, warn};
 use mio::Waker;
 use num_bigint::BigInt;
 
@@ -32,6 +32,7 @@ use crate::print::complain;
 use crate::roster::Roster;
 use crate::setup::{self, DATAGRAM_BYTES, HostNode};
 use crate::signals;
+use crate::storage::OnHalt;
 use crate::traffic::Traffic;
 use forward::Forwarder;
 use journal::Journal;
@@ -52,8 +53,13 @@ pub fn run(arguments: &NodeArguments, timing: Timing) -> io::Result<()> {
     let (requests, inbox) = sync_channel(1);
     let (outbox, outcomes) = channel();
     let counted = (event_loop.waker(), event_loop.traffic.clone());
-    let node = setup::node(&roster, timing, arguments, counted)?;
+    let born_of = roster.clone();
+    let birth = || setup::node(&born_of, timing, arguments, counted.clone());
+    let node = birth()?;
     let mut process = Process::new(roster.clone(), node, event_loop, (inbox, outbox))?;
+    if arguments.storage.on_halt == OnHalt::Reset {
+        process.rebirth = Some(Box::new(birth));
+    }
     process.asking =
         arguments.joining.ask(&process.roster, &process.node, process.event_loop.waker())?;
     process.event_loop.faults = arguments.faults.of(&roster);
@@ -99,7 +105,7 @@ fn socket(arguments: &NodeArguments, roster: &Roster) -> io::Result<Option<UdpSo
 }
 
 /// A node with all that it speaks to.
-struct Process {
+struct Process<'a> {
     event_loop: EventLoop,
     roster: Roster,
     node: Box<HostNode>,
@@ -112,6 +118,8 @@ struct Process {
     asking: Option<Asking>,
     /// How a signal ends it; at once, without this.
     leaving: Option<Leaving>,
+    /// How a node begins that takes the place of one that has halted; none does, without this.
+    rebirth: Option<Box<dyn Fn() -> io::Result<Box<HostNode>> + 'a>>,
     /// The time that the node knows of.
     now: Ticks,
     incoming: Box<[u8]>,
@@ -128,7 +136,7 @@ enum Console {
     Closed,
 }
 
-impl Process {
+impl Process<'_> {
     fn new(
         roster: Roster,
         node: Box<HostNode>,
@@ -146,6 +154,7 @@ impl Process {
             control: None,
             asking: None,
             leaving: None,
+            rebirth: None,
             now: Ticks(0),
             incoming: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
             outgoing: vec![0; usize::from(DATAGRAM_BYTES)].into_boxed_slice(),
@@ -186,6 +195,7 @@ impl Process {
         self.poll()?;
         self.journal.update(&self.node, &self.roster, self.now);
         self.membership.update(&self.node);
+        self.begin_anew()?;
         if self.node.raft().is_removed() {
             return Ok(Life::Ends);
         }
@@ -197,6 +207,26 @@ impl Process {
         let deadline = self.deadline();
         self.event_loop.wait(deadline)?;
         Ok(Life::GoesOn)
+    }
+
+    /// Puts a new node in the place of one that has halted, if that is wanted. It holds nothing, so
+    /// its time begins anew too; what the console asked of the other one is asked again.
+    fn begin_anew(&mut self) -> io::Result<()> {
+        let Some(rebirth) = &self.rebirth else { return Ok(()) };
+        if self.node.raft().condition() == Condition::Halted {
+            let (id, last) = (self.roster.id, self.node.raft().last().index);
+            warn!("Node {id} gives up what it holds, up to index {last}, and begins anew");
+            self.node = rebirth()?;
+            self.local.ask_again();
+            self.begin_journal();
+        }
+        Ok(())
+    }
+
+    /// What is told of the node begins anew with it.
+    fn begin_journal(&mut self) {
+        self.journal = Journal::default();
+        self.membership = Membership::default();
     }
 
     /// A node that has become a member was refused only what it had already.
@@ -316,6 +346,13 @@ impl Process {
                     self.tell(outcome);
                 }
                 Some(Event::Applied { .. }) => {}
+                Some(Event::LeftEpoch { epoch }) => {
+                    warn!(
+                        "Node {} held nothing of epoch {epoch}, of which nothing can come any more, and begins anew",
+                        self.node.raft().member().id
+                    );
+                    self.begin_journal();
+                }
                 Some(Event::Restored { last }) => {
                     info!(
                         "Node {} goes on from a snapshot up to index {}",

@@ -109,6 +109,7 @@ struct Report {
     incarnation: String,
     epoch: Option<String>,
     role: String,
+    condition: String,
     term: u64,
     leader: Option<u32>,
     commit: u64,
@@ -175,6 +176,7 @@ impl Report {
             incarnation: status.member.incarnation.to_string(),
             epoch: (status.epoch != Epoch(0)).then(|| status.epoch.to_string()),
             role: status.role.to_string(),
+            condition: status.condition.to_string(),
             term: status.term.0,
             leader: status.leader.map(|id| id.0),
             commit: status.commit.0,
@@ -235,11 +237,12 @@ impl Peer {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, incarnation, role, term, .. } = self;
+        let Self { id, incarnation, role, condition, term, .. } = self;
         let epoch = self.epoch.as_deref().unwrap_or("none yet");
         writeln!(f, "node          {id}, incarnation {incarnation}")?;
         writeln!(f, "epoch         {epoch}")?;
         writeln!(f, "role          {role} in term {term}")?;
+        writeln!(f, "condition     {condition}")?;
         match self.leader {
             Some(leader) => writeln!(f, "leader        node {leader}")?,
             None => writeln!(f, "leader        not known")?,
@@ -342,6 +345,7 @@ mod tests {
             member: member(1, Incarnation(0xabc)),
             epoch: Epoch(0xdef),
             role: RoleName::Leader,
+            condition: coracle::Condition::Ready,
             term: Term(2),
             leader: Some(NodeId(1)),
             commit: Index(7),
@@ -394,6 +398,7 @@ mod tests {
             "node          1, incarnation 0000000000000abc",
             "epoch         0000000000000def",
             "role          leader in term 2",
+            "condition     ready",
             "leader        node 1",
             "entries       committed 7, applied 6, durable 8",
             "log           5 to 8, the last of term 2; 512 of 4096 bytes (12.5%)",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use coracle::{
     Contents, HardState, Persisted, Place, Receipt, Saving, Snapshot, SnapshotName, Staging,
     Storage, VolatileSnapshots, Write,
@@ -28,6 +28,20 @@ pub struct StorageArguments {
     /// without this nothing is stored
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// What a node that stores nothing does when all others confirm that too many were restarted at
+    /// once, so that nothing can come of the cluster any more
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t, conflicts_with = "data_dir")]
+    pub on_halt: OnHalt,
+}
+
+/// What a node does that has halted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OnHalt {
+    /// Keep what it holds, and wait for its operator
+    #[default]
+    Keep,
+    /// Give up what it holds, so that a new cluster begins, empty, when all nodes are there
+    Reset,
 }
 
 /// Where a node of this program keeps itself.

@@ -82,6 +82,12 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             {
                 Ok(Verdict::Ended(Ending::Applied(entry), response))
             }
+            (Wish::Query, Answer::Answered { .. } | Answer::SessionExpired)
+            | (Wish::Command(_), Answer::SessionExpired)
+                if self.is_of_ended_epoch(epoch) =>
+            {
+                Ok(Verdict::Ended(Ending::EpochEnded, &[]))
+            }
             (Wish::Query, Answer::Answered { index, answer }) => {
                 Ok(Verdict::Ended(Ending::Answered(index), answer))
             }
@@ -93,30 +99,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
             {
                 Ok(Verdict::Ended(Ending::Peers { first, total }, peers))
             }
-            (
-                Wish::Admin(_),
-                Answer::Admin(AdminAnswer::Members { version, is_committed, members }),
-            ) if members.is_empty() || Members::parse(members).is_some() => {
-                Ok(Verdict::Ended(Ending::Members { version, is_committed }, members))
-            }
-            (Wish::Admin(_), Answer::Admin(AdminAnswer::Changed(version))) => {
-                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::Changed(version)), &[]))
-            }
-            (Wish::Admin(_), Answer::Admin(AdminAnswer::NotChanged(error))) => {
-                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::NotChanged(error)), &[]))
-            }
-            (Wish::Admin(_), Answer::Admin(AdminAnswer::Transferring(to))) => {
-                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::Transferring(to)), &[]))
-            }
-            (Wish::Admin(_), Answer::Admin(AdminAnswer::NotTransferred(error))) => {
-                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::NotTransferred(error)), &[]))
-            }
-            (Wish::Admin(_), Answer::Admin(AdminAnswer::Founded { epoch, last })) => {
-                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::Founded { epoch, last }), &[]))
-            }
-            (Wish::Admin(_), Answer::Admin(AdminAnswer::NotFounded(error))) => {
-                Ok(Verdict::Ended(Ending::Admin(AdminAnswer::NotFounded(error)), &[]))
-            }
+            (Wish::Admin(_), Answer::Admin(answer)) => judge_admin(answer),
             (
                 Wish::Open | Wish::Command(_) | Wish::Query | Wish::Admin(_),
                 Answer::NotLeader(hint),
@@ -151,6 +134,13 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
                 | Answer::SessionExpired,
             ) => Err(ClientDropped::Unexpected),
         }
+    }
+
+    /// Whether there is a session, and it was in another epoch than the one that an answer is of. Of
+    /// two epochs only one commits anything, so the session's is over.
+    fn is_of_ended_epoch(&self, answered: Epoch) -> bool {
+        let is_other = |session: Session| session.epoch != answered && answered.0 != 0;
+        self.session.is_some_and(is_other)
     }
 
     const fn fate_of_refused(&self, active: &Active, wish: &Wish) -> Fate {
@@ -236,7 +226,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
     /// of it must not be taken for another one.
     const fn end(&mut self, kind: Kind, ending: Ending) {
         match (kind, ending) {
-            (_, Ending::SessionExpired) => self.session = None,
+            (_, Ending::SessionExpired | Ending::EpochEnded) => self.session = None,
             (Kind::Command, _) => self.spend_sequence(),
             (Kind::Query | Kind::Status(_) | Kind::Peers(..) | Kind::Admin(..), _) => {}
         }
@@ -295,4 +285,22 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
         active.due = Due::Send;
         self.phase = Phase::Active(active);
     }
+}
+
+/// What came of an operator's wish: the members, or what has no bytes of its own.
+fn judge_admin(answer: AdminAnswer<'_>) -> Result<Verdict<'_>, ClientDropped> {
+    let told = match answer {
+        AdminAnswer::Members { version, is_committed, members } => {
+            let is_list = members.is_empty() || Members::parse(members).is_some();
+            let ended = Verdict::Ended(Ending::Members { version, is_committed }, members);
+            return is_list.then_some(ended).ok_or(ClientDropped::Unexpected);
+        }
+        AdminAnswer::Changed(version) => AdminAnswer::Changed(version),
+        AdminAnswer::NotChanged(error) => AdminAnswer::NotChanged(error),
+        AdminAnswer::Transferring(to) => AdminAnswer::Transferring(to),
+        AdminAnswer::NotTransferred(error) => AdminAnswer::NotTransferred(error),
+        AdminAnswer::Founded { epoch, last } => AdminAnswer::Founded { epoch, last },
+        AdminAnswer::NotFounded(error) => AdminAnswer::NotFounded(error),
+    };
+    Ok(Verdict::Ended(Ending::Admin(told), &[]))
 }

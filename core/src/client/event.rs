@@ -72,6 +72,11 @@ pub enum Outcome<'b> {
     /// Whether a command took effect is not known: an earlier copy of it may have. A query had no
     /// effect; it may be asked again.
     SessionExpired,
+    /// The world of the session is gone: its cluster was formed anew, as when all members that store
+    /// nothing were started again, in the epoch that [`ClientEvent::Finished`] names. The next command
+    /// opens a session there. A command takes no effect any more; whether it had one in the epoch
+    /// that has ended is not known. A query had none; asked again, it is answered by the new world.
+    EpochEnded,
     /// The answer is longer than the client or the buffer given to `poll` has room for, or than
     /// the longest datagram. A command may have taken effect.
     AnswerTooLong {

@@ -204,6 +204,7 @@ fn status() -> Status {
         member: crate::types::MemberId::default(),
         epoch: WORLD,
         role: crate::status::RoleName::Leader,
+        condition: crate::status::Condition::Ready,
         term: Term(3),
         leader: Some(NodeId(10)),
         commit: Index(9),

@@ -7,7 +7,7 @@ use crate::machine::StateMachine;
 use crate::message::{Admin, Refusal, Want};
 use crate::raft::{ClientRequest, ProposeError, ReadError};
 use crate::status::{RoleName, count};
-use crate::types::{EntryId, Epoch, SessionId};
+use crate::types::{EntryId, Epoch, Index, SessionId};
 
 impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: usize>
     Node<P, MEMBERS, SESSIONS, PENDING>
@@ -77,10 +77,13 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     ) -> Work<P> {
         let is_other_world = epoch != self.raft.hard_state().epoch;
         match self.sessions.peek(session, sequence) {
-            _ if is_other_world && self.raft.hard_state().epoch != Epoch(0) => {
+            // Of two epochs only one commits anything: the client's is over.
+            _ if is_other_world && self.raft.commit() > Index::ZERO => {
                 count(&mut self.raft.counters_mut().sessions_expired);
                 return Work::Expired;
             }
+            // Ours may be the one that never was.
+            _ if is_other_world => return Work::NotLeader(None),
             Some(Some((entry, response))) => {
                 count(&mut self.raft.counters_mut().duplicates);
                 return Work::Applied(entry, response);

@@ -88,8 +88,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
     }
 
+    /// Our own vote counts once it is durable: a crash before that would let us give another one.
     pub(super) fn count_votes(&mut self) {
         if let Role::Candidate(campaign) = &self.role
+            && self.durability.is_hard_durable()
             && self.quorums.has_quorum(campaign.granted)
         {
             self.become_leader();

@@ -53,6 +53,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.links.iter().for_each(|link| self.add_link(&mut hash, link));
         self.reads.words().into_iter().for_each(|word| hash.add(word));
         self.add_time(&mut hash, self.reads.resend_at());
+        self.evidence.words().into_iter().for_each(|word| hash.add(word));
         self.add_role(&mut hash);
         hash.add(match self.fault {
             Fault::None => 0,
@@ -154,6 +155,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     fn add_link(&self, hash: &mut Hash, link: &Link) {
         add_member(hash, MemberId { id: link.id, incarnation: link.incarnation });
         hash.add(link.blank.0);
+        link.seen.words().into_iter().for_each(|word| hash.add(word));
         hash.add(link.number);
         hash.add(u64::from(link.inside));
         let words = link.reply.map_or([0; 4], super::link::Owed::words);

@@ -9,10 +9,14 @@ use heapless::Vec;
 use rand_core::Rng;
 
 use super::election::Granted;
+use super::evidence::Evidence;
 use super::link::{Link, Owed, PeerSet};
+use super::membership::Quorums;
 use super::role::{Follower, Role};
 use super::{Raft, nonzero};
-use crate::configuration::{MEMBER_BYTES_MAX, Member, Members, Part, encode_members};
+use crate::configuration::{
+    Configuration, MEMBER_BYTES_MAX, Member, Members, Part, encode_members,
+};
 use crate::log::{EntryKind, Memory};
 use crate::message::{BootReply, HELLO_PADDING, Hello, HelloReply, Message, Standing, VoteRequest};
 use crate::seal::Seal;
@@ -166,7 +170,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             Role::Blank(_) => Standing::Blank,
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {
                 let (epoch, leader) = (self.hard.epoch, self.leader());
-                Standing::In { epoch, hopeless: false, leader }
+                Standing::In { epoch, hopeless: self.is_hopeless(), leader }
             }
         }
     }
@@ -180,7 +184,10 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let is_lowest = self.links.iter().all(|link| link.id > self.options.id);
         let everybody = self.everybody();
         let Role::Blank(formation) = &mut self.role else {
-            return self.on_question_answered(introduction.from, reply);
+            if !self.on_evidence(introduction.from, reply) {
+                self.on_question_answered(introduction.from, reply);
+            }
+            return;
         };
         let Some(link) = self.links.get_mut(peer) else { return };
         if reply.nonce != formation.nonce {
@@ -287,9 +294,31 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// Goes back to being blank, in the same life. Nobody has heard of the epoch: its first append
     /// would have left when both were on the medium.
     pub(super) fn forget_epoch(&mut self) {
-        self.hard = HardState { incarnation: self.hard.incarnation, ..HardState::default() };
+        self.begin_anew(self.hard.incarnation);
+    }
+
+    /// Is blank from now on, as this life, and knows nothing but with whom it was started.
+    pub(super) fn begin_anew(&mut self, incarnation: Incarnation) {
+        self.hard = HardState { incarnation, ..HardState::default() };
         self.durability.hard_changed();
-        self.forget_replies();
+        self.fail_reads();
+        if self.log.last() != EntryId::default() {
+            self.log.reset(EntryId::default());
+            self.durability.replaced(Index::ZERO);
+        }
+        (self.commit, self.applied, self.everywhere) = (Index::ZERO, Index::ZERO, Index::ZERO);
+        self.configuration = Configuration::default();
+        self.base_configuration = Configuration::default();
+        (self.quorums, self.followers) = (Quorums::default(), PeerSet::EMPTY);
+        (self.was_member, self.entry_limit) = (false, self.log.largest_entry());
+        (self.incoming, self.loyal_until) = (None, self.now);
+        self.evidence = Evidence::default();
+        self.links.clear();
+        for id in &self.others {
+            // There is room: there was at the start.
+            let _room = self.links.push(Link::new(*id));
+        }
+        (self.replies, self.chunks) = (PeerSet::EMPTY, PeerSet::EMPTY);
         self.role = Role::Blank(Formation::default());
         self.start_hello_round();
     }
@@ -311,6 +340,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.hard.epoch = epoch;
         self.durability.hard_changed();
         self.forget_replies();
+        self.drop_evidence();
         self.sends = PeerSet::EMPTY;
         self.role = Role::Follower(Follower::new(None, self.now, Index::ZERO));
         self.draw_timeout();

@@ -5,6 +5,7 @@ use rand_core::Rng;
 
 use super::Raft;
 use super::election::Granted;
+use super::evidence::Seen;
 use crate::configuration::{Address, MIN_STATED_DATAGRAM};
 use crate::log::Memory;
 use crate::seal::Seal;
@@ -34,6 +35,8 @@ pub(crate) struct Link {
     pub(crate) address: Address,
     /// Which life answered the current hello round, blank.
     pub(crate) blank: Incarnation,
+    /// What the node has answered when we heard no leader.
+    pub(crate) seen: Seen,
     /// A newer reply replaces an unsent one: to Raft that is one lost datagram.
     pub(crate) reply: Option<Owed>,
 }
@@ -133,6 +136,7 @@ impl Link {
             datagram: MIN_STATED_DATAGRAM,
             address: Address::EMPTY,
             blank: Incarnation(0),
+            seen: Seen::NONE,
             reply: None,
         }
     }

@@ -119,6 +119,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
 
     /// Addresses the links by what the configuration says of them, and counts its voters.
     pub(super) fn meet_configuration(&mut self) {
+        self.drop_evidence();
         let us = self.member();
         let members = self.configuration.members.clone();
         let mut quorums = Quorums::default();

@@ -3,6 +3,7 @@
 use rand_core::Rng;
 
 use super::Raft;
+use super::role::Role;
 use crate::log::Memory;
 use crate::seal::Seal;
 use crate::status::count;
@@ -170,6 +171,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     fn on_durable(&mut self) {
         if self.durability.durable > self.commit {
             self.maybe_commit();
+        }
+        if matches!(self.role, Role::Candidate(_)) {
+            self.count_votes();
         }
         self.check_invariants();
     }

@@ -3,6 +3,7 @@
 use rand_core::Rng;
 
 use super::Raft;
+use super::link::PeerSet;
 use super::persistence::Durability;
 use super::role::{Follower, Role};
 use crate::configuration::{Configuration, Members};
@@ -96,14 +97,19 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             raft.adopt_configuration();
         }
         if !is_blank {
-            raft.sends = super::link::PeerSet::EMPTY;
-            // Whom it heard before it was stopped may lead under a lease.
-            if options.lease.is_some() {
-                raft.loyal_until = raft.now.plus(options.timing.election_min);
-            }
-            raft.role = Role::Follower(Follower::new(None, raft.now, raft.commit));
+            raft.follow_again();
         }
         Ok(raft)
+    }
+
+    /// Follows in the epoch and the term in which this life was stopped.
+    pub(super) fn follow_again(&mut self) {
+        self.sends = PeerSet::EMPTY;
+        // Whom it heard before it was stopped may lead under a lease.
+        if self.options.lease.is_some() {
+            self.loyal_until = self.now.plus(self.options.timing.election_min);
+        }
+        self.role = Role::Follower(Follower::new(None, self.now, self.commit));
     }
 
     /// Takes stored entries, in their one encoding and in order, before anything else is done.

@@ -17,7 +17,7 @@ use crate::configuration::Part;
 use crate::log::Memory;
 use crate::message::{HelloReply, Standing};
 use crate::seal::Seal;
-use crate::types::{Incarnation, Index, MemberId, Nonce, Ticks};
+use crate::types::{Index, MemberId, Nonce, Ticks};
 
 /// What a leader has asked a life that is not the one of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -56,20 +56,6 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         leader.question = Some(Question { member: from, nonce, again_at, configuration });
         self.owe(peer, Owed::Question { to: from.incarnation, nonce });
         true
-    }
-
-    /// Says hello to all others when no configuration that is known to be committed names us: whoever
-    /// took us into the epoch may have lost the entry that did.
-    pub(super) fn seek_place(&mut self) {
-        let is_named = self.configuration.find(self.member()).is_some();
-        let is_settled = self.configuration.index <= self.commit;
-        if is_named && is_settled || self.options.is_joining || self.is_removed() {
-            return;
-        }
-        let nonce = Nonce(nonzero(&mut self.random));
-        for peer in 0..self.links.len() {
-            self.owe(peer, Owed::Question { to: Incarnation(0), nonce });
-        }
     }
 
     /// Takes a life in that has answered our question: one that is blank, or that was taken into our
@@ -116,6 +102,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             // Of two lives the one that votes is meant.
             parts = parts.max(Some(named.part));
         }
-        if parts.is_none() && self.takes_back { Some(Part::Voter) } else { parts }
+        let is_missed = parts.is_none() && self.takes_back && self.others.contains(&from.id);
+        if is_missed { Some(Part::Voter) } else { parts }
     }
 }

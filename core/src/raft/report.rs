@@ -28,6 +28,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             member: self.member(),
             epoch: self.hard.epoch,
             role: self.role(),
+            condition: self.condition(),
             term: self.hard.term,
             leader: self.leader(),
             commit: self.commit,
@@ -39,7 +40,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             log_capacity: u32::try_from(self.log.capacity_bytes()).unwrap_or(u32::MAX),
             limits: self.limits(),
             members: u8::try_from(self.configuration.members.len()).unwrap_or(u8::MAX),
-            expected: u8::try_from(self.links.len() + 1).unwrap_or(u8::MAX),
+            expected: u8::try_from(self.others.len() + 1).unwrap_or(u8::MAX),
             answered: u8::try_from(answered).unwrap_or(u8::MAX),
             counters: self.counters,
         }

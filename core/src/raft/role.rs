@@ -183,6 +183,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         count(&mut self.counters.leaderships);
         self.fail_reads();
         self.forget_replies();
+        self.drop_evidence();
         let chunks = self.options.snapshot_chunks;
         self.role = Role::Leader(Leader::new(first, self.now, &self.options.timing, chunks));
         if let Role::Leader(leader) = &mut self.role {

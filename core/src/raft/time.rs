@@ -104,8 +104,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// The leader was silent, or nobody was elected: campaign, if our configuration lets us
     /// (section 5.2). A candidate starts over with a pre-vote, so that its term does not run away.
     fn on_election_time(&mut self) {
+        let is_in_vain = !matches!(self.role, Role::Follower(_));
         if self.may_campaign() {
             self.become_pre_candidate();
+            if is_in_vain {
+                self.look_around();
+            }
         } else if self.was_cut_off_forming() {
             self.forget_epoch();
         } else {
@@ -113,7 +117,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             if let Role::Follower(follower) = &mut self.role {
                 follower.since = self.now;
             }
-            self.seek_place();
+            self.look_around();
         }
     }
 

@@ -184,6 +184,7 @@ mod tests {
             member: MemberId { id: NodeId(id), incarnation: Incarnation(u64::from(id)) },
             epoch,
             role,
+            condition: coracle::Condition::Ready,
             term: Term(term),
             leader: leader.map(NodeId),
             commit: Index(0),

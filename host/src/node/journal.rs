@@ -1,7 +1,7 @@
 //! What is said about a node in the log.
 
-use coracle::{Counters, Index, NodeId, RoleName, Storage, Ticks};
-use log::{Level, debug, info, log_enabled, warn};
+use coracle::{Condition, Counters, Index, NodeId, RoleName, Storage, Ticks};
+use log::{Level, debug, error, info, log_enabled, warn};
 
 use crate::entries::content;
 use crate::roster::Roster;
@@ -14,6 +14,7 @@ use crate::setup::{DATAGRAM_BYTES, HostNode};
 #[derive(Default)]
 pub struct Journal {
     role: Option<RoleName>,
+    condition: Option<Condition>,
     leader: Option<NodeId>,
     /// When to say next whom a blank node waits for.
     remind_at: Option<Ticks>,
@@ -44,6 +45,11 @@ impl Journal {
             info!("Node {id} is {role} in term {}", raft.term());
             self.role = Some(role);
             self.remind_at = (role == RoleName::Blank).then(|| now.plus(REMIND_INTERVAL));
+        }
+        let condition = raft.condition();
+        if self.condition != Some(condition) {
+            tell_condition(node, roster, condition);
+            self.condition = Some(condition);
         }
         if self.leader != leader
             && let Some(leader) = leader
@@ -136,6 +142,26 @@ impl Journal {
                 info!("Node {id} applying log entry at index {}: {what}", self.applied);
             }
         }
+    }
+}
+
+/// What an operator waits for, and what only an operator can do something about.
+fn tell_condition(node: &HostNode, roster: &Roster, condition: Condition) {
+    let id = node.raft().member().id;
+    match condition {
+        Condition::Blank => {}
+        Condition::CatchingUp => info!("Node {id} is catching up"),
+        Condition::Ready => info!("Node {id} is ready"),
+        Condition::Hopeless => warn!(
+            "Node {id} sees no majority any more: too many of the others have come back with nothing"
+        ),
+        Condition::Halted => error!(
+            "Node {id} has halted, and keeps what it holds, up to index {}: all others confirm that \
+             too many have come back with nothing. `coracle recover --server {}` makes a new cluster \
+             of what it holds; once it is ended and started again a new cluster begins empty",
+            node.raft().last().index,
+            roster.listen
+        ),
     }
 }
 

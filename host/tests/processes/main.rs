@@ -5,6 +5,7 @@ mod client;
 mod cluster;
 mod control;
 mod durable;
+mod epochs;
 mod examples;
 mod forms;
 mod inspect;

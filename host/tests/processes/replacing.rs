@@ -52,3 +52,58 @@ fn is_voter(trio: &Trio, place: usize) {
     });
     assert!(is_member, "node {} does not get its vote back", trio.ports[place]);
 }
+
+#[test]
+fn two_of_three_that_come_back_with_nothing_halt_the_third_and_it_keeps_what_it_holds() {
+    let mut trio = Trio::start(&["-i", "4"]);
+    trio.done(&["add", "5"]);
+    agree(&mut trio, "9");
+    start_again(&mut trio, [1, 2], &["-i", "4"]);
+    become_one_of(&trio, 0, &["halted"]);
+    let told = status(trio.ports[0]).expect("it answers");
+    assert!(told["log"]["last"].as_u64() > Some(1), "it keeps its entries: {told}");
+    assert_eq!(told["counters"]["epochs_lost"], 1);
+    trio.nodes[0].expect_error("has halted, and keeps what it holds");
+    // The others hold nothing, and form no cluster beside it.
+    for place in [1, 2] {
+        let told = status(trio.ports[place]).expect("it answers");
+        assert_eq!(told["condition"], "blank");
+    }
+    // Its operator gives up what it holds: a new cluster begins, empty.
+    start_again(&mut trio, [0], &["-i", "4"]);
+    agree(&mut trio, "4");
+}
+
+#[test]
+fn who_is_told_to_reset_gives_up_what_it_holds_by_itself() {
+    let arguments = ["-i", "4", "--on-halt", "reset"];
+    let mut trio = Trio::start(&arguments);
+    trio.done(&["add", "5"]);
+    agree(&mut trio, "9");
+    start_again(&mut trio, [0, 2], &arguments);
+    trio.nodes[1].expect_error("gives up what it holds");
+    agree(&mut trio, "4");
+    trio.done(&["add", "1"]);
+    agree(&mut trio, "5");
+}
+
+fn start_again<const COUNT: usize>(trio: &mut Trio, places: [usize; COUNT], arguments: &[&str]) {
+    places.iter().for_each(|place| trio.nodes[*place].kill());
+    for place in places {
+        trio.nodes[place] = Process::start(&trio.arguments(place, arguments));
+    }
+}
+
+/// Each of the three has this value.
+fn agree(trio: &mut Trio, value: &str) {
+    let values = [0, 1, 2].map(|place| value_at(trio, place));
+    assert_eq!(values, [value; 3]);
+}
+
+fn become_one_of(trio: &Trio, place: usize, conditions: &[&str]) {
+    let is_there = eventually(|| {
+        let told = status(trio.ports[place]);
+        told.is_some_and(|it| conditions.iter().any(|condition| it["condition"] == *condition))
+    });
+    assert!(is_there, "node {} is none of {conditions:?}", trio.ports[place]);
+}

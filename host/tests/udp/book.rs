@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use coracle_udp::{Client, Failure, History, Ledger};
 
+use crate::cluster::Cluster;
 use crate::process::PATIENCE;
-use crate::trio::Trio;
 
 /// How long a read may take, and a write.
 pub const READ_LIMIT: Duration = Duration::from_secs(3);
@@ -23,6 +23,8 @@ pub struct Book {
     /// How many commands were acknowledged.
     acknowledged: AtomicUsize,
     is_over: AtomicBool,
+    /// How long a client waits between its rounds.
+    pause: Duration,
 }
 
 /// When clients stop.
@@ -35,11 +37,20 @@ pub enum Until {
 }
 
 impl Book {
+    /// Books of clients that wait so long between their rounds.
+    pub fn paced(pause: Duration) -> Self {
+        Self { pause, ..Self::default() }
+    }
+
     /// Has clients at work while `trouble` happens, and ends them with it if they are to be told.
-    pub fn keep(&self, trio: &Trio, clients: usize, until: Until, trouble: impl FnOnce()) {
+    pub fn keep(&self, cluster: &Cluster, clients: usize, until: Until, trouble: impl FnOnce()) {
+        self.keep_of((0..clients).map(|place| cluster.client(place)).collect(), until, trouble);
+    }
+
+    /// The same of these clients.
+    pub fn keep_of(&self, clients: Vec<Client>, until: Until, trouble: impl FnOnce()) {
         thread::scope(|scope| {
-            for place in 0..clients {
-                let mut client = trio.client(place);
+            for (place, mut client) in clients.into_iter().enumerate() {
                 scope.spawn(move || self.work(&mut client, place, until));
             }
             // The clients end even if the trouble panics.
@@ -59,6 +70,11 @@ impl Book {
         }
     }
 
+    /// What was asked and acknowledged so far.
+    pub fn promised(&self) -> Ledger {
+        self.ledger.lock().unwrap().clone()
+    }
+
     /// How many additions were acknowledged.
     pub fn additions(&self) -> usize {
         self.ledger.lock().unwrap().acknowledged()
@@ -67,8 +83,8 @@ impl Book {
     /// Every acknowledged addition counts once on each of these nodes, all of them agree, and there
     /// is an order that explains all answers.
     #[track_caller]
-    pub fn check(&self, trio: &Trio, nodes: &[usize]) {
-        let read = |node: &usize| trio.client_of(*node).integer(PATIENCE).unwrap();
+    pub fn check(&self, cluster: &Cluster, nodes: &[usize]) {
+        let read = |node: &usize| cluster.client_of(*node).integer(PATIENCE).unwrap();
         let sums: Vec<_> = nodes.iter().map(read).collect();
         let ledger = self.ledger.lock().unwrap();
         for (sum, node) in sums.iter().zip(nodes) {
@@ -91,6 +107,7 @@ impl Book {
             let key = (round + place) % KEYS;
             self.write(client, key, (place * MOST_ROUNDS + round) as u64);
             self.read(client, key);
+            thread::sleep(self.pause);
         }
         assert!(matches!(until, Until::Rounds(_)), "it took more rounds than there are books for");
     }

@@ -2,13 +2,13 @@
 
 use coracle_udp::Faults;
 
+use crate::cluster::Cluster;
 use crate::process::Process;
-use crate::trio::Trio;
 
 const PROMPT: &str = "* Enter a command: ";
 
-fn start(seed: u64, inits: [&str; 3], faults: Faults) -> Trio {
-    let mut trio = Trio::start(seed, inits, 0, faults);
+fn start(seed: u64, inits: [&str; 3], faults: Faults) -> Cluster {
+    let mut trio = Cluster::start(seed, &inits, 0, faults);
     for (node, init) in trio.nodes.iter_mut().zip(inits) {
         let line = node.line();
         assert!(line.ends_with(&format!(" with init value {init}")), "{line}");

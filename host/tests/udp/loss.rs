@@ -5,11 +5,11 @@ use std::time::Duration;
 use coracle_udp::{Counts, Faults};
 
 use crate::book::{Book, Until};
-use crate::trio::{NODES, Trio};
+use crate::cluster::{Cluster, NODES};
 
 /// Three clients have their commands done on such a network, and everything adds up.
 fn works(seed: u64, faults: Faults, rounds: usize) -> Counts {
-    let trio = Trio::start(seed, ["0"; 3], CLIENTS, faults);
+    let trio = Cluster::start(seed, &["0"; 3], CLIENTS, faults);
     let book = Book::default();
     book.keep(&trio, CLIENTS, Until::Rounds(rounds), || {});
     let counts = trio.relay.counts();

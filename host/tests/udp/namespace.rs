@@ -9,7 +9,7 @@ use coracle_udp::Faults;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::book::{Book, Until};
-use crate::trio::{NODES, Trio};
+use crate::cluster::{Cluster, NODES};
 
 /// A network namespace with a loopback interface; it goes with its guard.
 struct Namespace {
@@ -78,7 +78,7 @@ fn works_while_the_kernel_loses(of_thousand: u32, rounds: usize) {
         let inside = scope.spawn(|| {
             namespace.enter();
             namespace.lose(of_thousand);
-            let trio = Trio::start(1, ["0"; 3], CLIENTS, Faults::default());
+            let trio = Cluster::start(1, &["0"; 3], CLIENTS, Faults::default());
             let book = Book::default();
             book.keep(&trio, CLIENTS, Until::Rounds(rounds), || {});
             let lost = namespace.lost();

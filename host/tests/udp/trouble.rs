@@ -7,8 +7,8 @@ use num_bigint::BigInt;
 use rustix::process::Signal;
 
 use crate::book::{Book, READ_LIMIT, Until, WRITE_LIMIT};
+use crate::cluster::{Cluster, NODES};
 use crate::process::PATIENCE;
-use crate::trio::{NODES, Trio};
 
 const CUT: Faults = Faults {
     is_cut: true,
@@ -20,8 +20,8 @@ const CUT: Faults = Faults {
     jitter: Duration::ZERO,
 };
 
-fn start(seed: u64) -> (Trio, Book) {
-    (Trio::start(seed, ["0"; 3], CLIENTS, Faults::default()), Book::default())
+fn start(seed: u64) -> (Cluster, Book) {
+    (Cluster::start(seed, &["0"; 3], CLIENTS, Faults::default()), Book::default())
 }
 
 fn others(node: usize) -> impl Iterator<Item = usize> {
@@ -120,7 +120,8 @@ fn nothing_is_lost_with_a_leader_that_is_killed() {
 
 #[test]
 fn nothing_is_lost_with_a_follower_that_is_killed_while_datagrams_are_lost() {
-    let (trio, book) = (Trio::start(6, ["0"; 3], CLIENTS, Faults::losing(100)), Book::default());
+    let (trio, book) =
+        (Cluster::start(6, &["0"; 3], CLIENTS, Faults::losing(100)), Book::default());
     let mut gone = 0;
     book.keep(&trio, CLIENTS, Until::Told, || {
         book.wait_for(10);

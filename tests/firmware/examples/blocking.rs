@@ -106,7 +106,8 @@ fn main() -> ! {
             match member.poll(&mut buffer) {
                 Ok(Some(Event::Send { to, datagram })) => line.send(address(to), datagram),
                 // Here a lamp would be switched.
-                Ok(Some(Event::Applied { .. } | Event::Restored { .. } | Event::Reads(_))) => {}
+                Ok(Some(Event::Applied { .. } | Event::Reads(_))) => {}
+                Ok(Some(Event::Restored { .. } | Event::LeftEpoch { .. })) => {}
                 Ok(None) => break,
                 // It says nothing any more; a watchdog would start the board again.
                 Err(_) => stop(),

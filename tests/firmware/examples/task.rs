@@ -61,7 +61,8 @@ async fn serve(
                 }
                 // Nobody but the members is on this network.
                 Ok(Some(Event::Send { to: Destination::Client(_), .. })) => {}
-                Ok(Some(Event::Applied { .. } | Event::Restored { .. } | Event::Reads(_))) => {}
+                Ok(Some(Event::Applied { .. } | Event::Reads(_))) => {}
+                Ok(Some(Event::Restored { .. } | Event::LeftEpoch { .. })) => {}
                 Ok(None) => break,
                 Err(error) => return error,
             }

@@ -31,11 +31,13 @@ pub enum Mistake {
     ResetWithoutRedraw,
     /// Rule 9: who holds clients' commands redraws where it should halt.
     HaltForgets,
+    /// Rule 9: who holds clients' commands, and whom its log does not name, redraws.
+    UnnamedForgets,
 }
 
 impl Mistake {
     /// Each with its name on the command line.
-    pub const ALL: [(Self, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::SameIdentity, "same-identity"),
         (Self::DestinationUnchecked, "destination-unchecked"),
         (Self::MajorityFormation, "majority-formation"),
@@ -50,6 +52,7 @@ impl Mistake {
         (Self::BlankNeverVotes, "blank-never-votes"),
         (Self::ResetWithoutRedraw, "reset-without-redraw"),
         (Self::HaltForgets, "halt-forgets"),
+        (Self::UnnamedForgets, "unnamed-forgets"),
     ];
 
     /// Whether nothing unsafe comes of it: votes that are not given elect nobody.

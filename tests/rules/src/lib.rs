@@ -12,6 +12,7 @@ pub mod appends;
 pub mod candidacy;
 pub mod changes;
 pub mod commit;
+pub mod dead_epochs;
 pub mod formation;
 pub mod handover;
 pub mod hostile;
@@ -32,6 +33,7 @@ pub mod stragglers;
 pub mod time;
 pub mod vectors;
 pub mod votes;
+pub mod warm;
 pub mod wire;
 
 mod list;

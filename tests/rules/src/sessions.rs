@@ -3,8 +3,8 @@
 use coracle::message::{Message, Refusal, Request, Want};
 use coracle::wire::{self, ClientRoute, Header, Route};
 use coracle::{
-    BadSnapshot, Checksum, ClientId, Epoch, Gauge, NodeError, ProposeError, RoleName, SessionId,
-    Ticks,
+    BadSnapshot, Checksum, ClientId, Epoch, Gauge, Index, NodeError, ProposeError, RoleName,
+    SessionId, Ticks,
 };
 
 use crate::harness::desk::{Broken, Desk, Mode, SESSIONS, Told, command};
@@ -128,6 +128,27 @@ pub fn a_command_of_another_epoch_is_not_run() {
     desk.form();
     let session = desk.open(1);
     desk.epoch = Epoch(desk.epoch.0 ^ 1);
+    assert_eq!(desk.commands(1, session, 1, 5), Some(Told::Expired));
+    assert_eq!(desk.sum(0), 0);
+}
+
+/// Of two epochs only one commits anything, and a node of the other one, which late datagrams may
+/// have brought about, ends nobody's session.
+pub fn a_node_of_an_epoch_that_has_committed_nothing_ends_no_session() {
+    let mut desk = Desk::<1>::new();
+    desk.form();
+    let session = desk.open(1);
+    desk.start_again(0, 100);
+    desk.nodes[0].storage_mut().mode = Mode::Later;
+    desk.pass(HEARTBEAT);
+    assert_eq!(desk.nodes[0].raft().commit(), Index::ZERO);
+    assert_ne!(desk.nodes[0].raft().hard_state().epoch, desk.epoch);
+    assert_eq!(desk.commands(1, session, 1, 5), Some(Told::NotLeader(None)));
+    for _write in 0..3 {
+        desk.finish(0);
+        desk.run();
+    }
+    assert!(desk.nodes[0].raft().commit() > Index::ZERO);
     assert_eq!(desk.commands(1, session, 1, 5), Some(Told::Expired));
     assert_eq!(desk.sum(0), 0);
 }

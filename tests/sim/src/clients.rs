@@ -44,6 +44,8 @@ pub struct ClientCounts {
     pub retried: u64,
     /// Sessions that the cluster did not know any more.
     pub expired: u64,
+    /// Operations of sessions whose epoch has ended.
+    pub worlds_ended: u64,
     /// Commands that were too large.
     pub too_large: u64,
     /// Operations refused in another way.
@@ -308,6 +310,12 @@ fn end(
         Outcome::SessionExpired => {
             records.counts.expired += 1;
             Ok(())
+        }
+        Outcome::EpochEnded => {
+            records.counts.worlds_ended += 1;
+            ensure(11, chronicle.worlds() > 1, || {
+                "a client was told that its world has ended, and there is no other".to_owned()
+            })
         }
         Outcome::Status(_)
         | Outcome::Peers { .. }

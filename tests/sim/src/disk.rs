@@ -55,6 +55,9 @@ pub struct Habits {
     pub snapshot_room: u64,
     /// The next write is cut off by a crash.
     pub crash_in_write: bool,
+    /// It is no disk at all: what is kept here is what the node holds in memory, and only images of it
+    /// outlive a process.
+    pub is_memory: bool,
 }
 
 /// What happened to a disk.
@@ -171,6 +174,11 @@ impl Disk {
         let confirmed = confirmed.count();
         self.counts.unconfirmed += (self.durable.entries().len() - confirmed) as u64;
         self.durable.truncate(confirmed);
+    }
+
+    /// The node ends and leaves an image: that has all of its memory, whatever was written before.
+    pub fn remember(&mut self, hard: HardState, last: Index, entries: &[Known]) {
+        self.durable.remember(hard, last, entries);
     }
 
     /// The disk is replaced by an empty one.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use coracle::Index;
+use coracle::{Index, NodeId};
 
 use crate::chance::{Chance, Draws};
 use crate::clock::Clock;
@@ -15,6 +15,7 @@ use crate::network::Address;
 use crate::peer::{Peer, boot};
 use crate::plan::Plan;
 use crate::queue::Micros;
+use crate::run::warm::{Image, is_void};
 
 /// One machine.
 pub struct Host {
@@ -43,6 +44,10 @@ pub struct Host {
     pub counts_since: (Index, u64),
     /// How often it was woken without any time going by.
     pub idle_wakes: u32,
+    /// What the node has left in memory for the next one.
+    pub image: Option<Image>,
+    /// Whether the node goes on in the life that left that.
+    pub is_resumed: bool,
 }
 
 impl Host {
@@ -64,6 +69,8 @@ impl Host {
             ticks: 0,
             counts_since: (Index::ZERO, 0),
             idle_wakes: 0,
+            image: None,
+            is_resumed: false,
         };
         (host, Shared::new(plan.disk.habits, chance))
     }
@@ -97,7 +104,21 @@ impl Host {
             format!("node {} does not start: {}", plan.ids[place], failure.unwrap_or_default())
         })?;
         self.peer = booted.ok();
-        Ok(())
+        self.take_up_image(plan.ids[place])
+    }
+
+    /// Goes on in the life that left an image, if there is one and nothing is wrong with it.
+    fn take_up_image(&mut self, id: NodeId) -> Result<(), Violation> {
+        self.is_resumed = false;
+        let (Some(peer), Some(mut image)) = (&mut self.peer, self.image.take()) else {
+            return Ok(());
+        };
+        let resumed = peer.resume(&mut image.bytes);
+        ensure(14, resumed.is_ok() == image.is_intact, || {
+            format!("node {id} says {resumed:?} of an image that is intact: {}", image.is_intact)
+        })?;
+        self.is_resumed = resumed.is_ok();
+        is_void(&image.bytes)
     }
 
     /// The power goes.

@@ -16,7 +16,7 @@ mod tests;
 pub use applying::Application;
 pub use durability::{Recovered, Sent};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use coracle::{EntryId, Epoch, HardState, Index, MemberId, RoleName, Term};
@@ -111,6 +111,8 @@ impl View {
 pub trait Scene {
     /// An entry that the node which is looked at keeps.
     fn entry(&self, index: Index) -> Option<Known>;
+    /// Whether that is a command.
+    fn is_command(&self, index: Index) -> bool;
     /// The voters that it counts: one list, or two while they change.
     fn halves(&self) -> Vec<Vec<MemberId>>;
     /// Whether an entry would survive a crash of this member.
@@ -127,6 +129,8 @@ pub struct Chronicle {
     epochs: Vec<(Epoch, Annals)>,
     lives: Vec<Life>,
     taken: BTreeMap<OperationId, Application>,
+    /// Whether an epoch may follow another one.
+    may_lose_worlds: bool,
     /// What happened that a run may or may not reach.
     pub sightings: Sightings,
 }
@@ -158,6 +162,15 @@ struct Annals {
     committed: Vec<Committed>,
     /// The digest of the machine by the last entry applied.
     states: BTreeMap<Index, u64>,
+    /// Whether another epoch has begun to commit since.
+    is_over: bool,
+}
+
+impl Annals {
+    /// Whether anything was committed.
+    fn is_world(&self) -> bool {
+        !self.committed.is_empty()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +202,8 @@ struct Life {
     halves: Vec<Vec<MemberId>>,
     /// Its whole log from index 1, with what it no longer keeps.
     log: Vec<(Term, u64)>,
+    /// Which of these entries are commands.
+    commands: BTreeSet<Index>,
     looks: u64,
 }
 
@@ -197,6 +212,7 @@ impl Chronicle {
     #[must_use]
     pub fn new(nodes: usize) -> Self {
         Self {
+            may_lose_worlds: false,
             epochs: Vec::new(),
             lives: vec![Life::default(); nodes],
             taken: BTreeMap::new(),
@@ -229,9 +245,11 @@ impl Chronicle {
             annals.on_leader(view, life, &mut self.sightings)?;
         }
         let commit = life.view.commit;
+        let before = annals.committed.len();
         if view.commit > commit {
             annals.on_commit(commit, view, life, scene, &mut self.sightings)?;
         }
+        let has_committed = annals.committed.len() > before;
         let life = &mut self.lives[node];
         if life.digest != digest || life.view.applied != view.applied {
             annals.on_applied(view, digest)?;
@@ -239,7 +257,7 @@ impl Chronicle {
         life.view = *view;
         life.digest = digest;
         life.halves = scene.halves();
-        self.only_one_epoch_commits()
+        if has_committed { self.only_one_epoch_commits(view.hard.epoch) } else { Ok(()) }
     }
 
     /// How many entries were ever committed in an epoch.
@@ -253,14 +271,43 @@ impl Chronicle {
         ensure(9, view.last == EntryId::default() && view.commit == Index::ZERO, || {
             format!("{} is blank and has a log up to {:?}", view.member.id, view.last)
         })?;
-        self.lives[node].view = *view;
+        let life = &mut self.lives[node];
+        if life.view.member != view.member {
+            *life = Life { digest: life.digest, ..Life::default() };
+        }
+        life.view = *view;
         Ok(())
     }
 
-    /// Of two formations only one can ever have had all members.
-    fn only_one_epoch_commits(&self) -> Verdict {
-        let committing = self.epochs.iter().filter(|(_, annals)| annals.committed.len() > 1);
-        ensure(2, committing.count() <= 1, || "two epochs have committed entries".to_owned())
+    /// From now on an epoch may die, and another one follow it.
+    pub fn let_worlds_end(&mut self) {
+        self.may_lose_worlds = true;
+    }
+
+    /// How many epochs have committed anything.
+    #[must_use]
+    pub fn worlds(&self) -> usize {
+        self.epochs.iter().filter(|(_, annals)| annals.is_world()).count()
+    }
+
+    /// Of two formations only one can ever have had all members, unless the first one has died: then
+    /// it commits nothing more.
+    fn only_one_epoch_commits(&mut self, epoch: Epoch) -> Verdict {
+        let annals = annals(&mut self.epochs, epoch);
+        let (is_world, is_over) = (annals.is_world(), annals.is_over);
+        let others =
+            self.epochs.iter_mut().filter(|(of, annals)| *of != epoch && annals.is_world());
+        let mut has_others = false;
+        for (_, other) in others {
+            has_others = true;
+            other.is_over |= is_world;
+        }
+        ensure(2, !is_world || !has_others || self.may_lose_worlds, || {
+            "two epochs have committed entries".to_owned()
+        })?;
+        ensure(2, !is_world || !is_over, || {
+            format!("epoch {epoch} commits after another one has begun")
+        })
     }
 }
 

@@ -3,8 +3,8 @@
 use coracle::{
     Buffers, Change, ChangeError, Checksum, Contents, Dropped, EntryId, Event, Full, Index,
     Members, Node, NodeError, NodeId, Options, Persisted, Place, Platform, ProposeError, Raft,
-    ReadError, ReadId, Receipt, Saved, Saving, Sink, Slot, Snapshot, SnapshotName, Staging,
-    Storage, Ticks, TransferError, Write,
+    ReadError, ReadId, Receipt, ResumeError, RetireError, Saved, Saving, Sink, Slot, Snapshot,
+    SnapshotName, Staging, Storage, Ticks, TransferError, Write,
 };
 
 use crate::chance::Draws;
@@ -64,6 +64,10 @@ pub trait Peer {
     fn read(&mut self) -> Result<ReadId, ReadError>;
     /// Something is durable.
     fn durable(&mut self, receipt: Receipt);
+    /// It ends on purpose.
+    fn retire(&mut self, image: &mut [u8]) -> Result<usize, RetireError>;
+    /// It goes on in the life that left this.
+    fn resume(&mut self, image: &mut [u8]) -> Result<(), ResumeError>;
     /// What is to be done.
     fn poll<'b>(&mut self, buffer: &'b mut [u8]) -> Polled<'b>;
 }
@@ -109,6 +113,14 @@ impl<const SESSIONS: usize, const PENDING: usize> Peer for Node<Sim, MEMBERS, SE
         self.durable(receipt);
     }
 
+    fn retire(&mut self, image: &mut [u8]) -> Result<usize, RetireError> {
+        self.retire(image)
+    }
+
+    fn resume(&mut self, image: &mut [u8]) -> Result<(), ResumeError> {
+        self.resume(image)
+    }
+
     fn poll<'b>(&mut self, buffer: &'b mut [u8]) -> Polled<'b> {
         self.poll(buffer)
     }
@@ -149,7 +161,7 @@ fn recover(plan: &Plan, place: usize, random: Draws, disk: &Shared) -> Result<Si
     );
     let disk = disk.0.borrow();
     let durable = disk.durable();
-    let Some(hard) = durable.hard else {
+    let Some(hard) = durable.hard.filter(|_| !plan.is_warm) else {
         return Raft::new(&options, &others, memory, random, Checksum)
             .map_err(|error| error.to_string());
     };
@@ -176,7 +188,9 @@ fn node<const SESSIONS: usize, const PENDING: usize>(
 ) -> Result<Box<dyn Peer>, String> {
     let machine = Machine::new(tape);
     let mut node = Node::<Sim, MEMBERS, SESSIONS, PENDING>::new(raft, disk.clone(), machine);
-    if let Some(snapshot) = &disk.0.borrow().durable().snapshot {
+    if let Some(snapshot) = &disk.0.borrow().durable().snapshot
+        && disk.is_durable()
+    {
         let contents = &mut &snapshot.contents[..];
         node.restore(contents).map_err(|error| format!("{error:?}"))?;
     }
@@ -209,7 +223,7 @@ impl Storage for Shared {
     type Error = DiskError;
 
     fn is_durable(&self) -> bool {
-        true
+        !self.0.borrow().habits.is_memory
     }
 
     fn persist(&mut self, write: &Write<'_>, receipt: Receipt) -> Result<Persisted, DiskError> {

@@ -25,6 +25,10 @@ pub struct Plan {
     pub is_operated: bool,
     /// Whether whoever crashes comes back with nothing, as long as the rest can do without it.
     pub is_forgetful: bool,
+    /// Whether nothing is stored anywhere, and how many may be restarted at once.
+    pub storm: Option<Storm>,
+    /// Whether nothing is stored, and whoever ends may leave an image of itself.
+    pub is_warm: bool,
     /// How large a log each of them has.
     pub logs: Vec<LogSize>,
     /// The largest datagram that each of them takes.
@@ -53,6 +57,15 @@ pub struct Plan {
     pub calm: Weather,
     /// What goes wrong, one phase after another.
     pub phases: Vec<Phase>,
+}
+
+/// How bad the restarts are where nothing is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storm {
+    /// At most so many are down or recovering at once as the rest can do without.
+    Borne,
+    /// Any number.
+    Beyond,
 }
 
 /// The memory of one log.
@@ -84,6 +97,18 @@ pub struct DiskPlan {
     pub sync: Micros,
     /// How much later the node may hear of it.
     pub news: Micros,
+}
+
+impl DiskPlan {
+    /// No disk at all, if it is memory: what is written is there at once, and never refused.
+    const fn or_memory(mut self, is_memory: bool) -> Self {
+        if is_memory {
+            self.habits.is_memory = true;
+            self.habits.at_once = 1000;
+            self.habits.failing = 0;
+        }
+        self
+    }
 }
 
 /// What the clients of a run do.
@@ -124,13 +149,19 @@ impl Plan {
         let calm = calm(election, chance);
         let logs = log_sizes(nodes, chance);
         let is_forgetful = Chance::new(seed, FORGETTING).permille(200);
+        let storm = storm(Chance::new(seed, STORMS)).filter(|_| !is_operated && founders < NODES);
+        let is_forgetful =
+            !is_operated && storm.is_none() && founders > 2 && founders < NODES && is_forgetful;
+        let is_warm = is_forgetful && Chance::new(seed, WARMTH).permille(700);
         Self {
             seed,
             cluster: ClusterId(chance.number()),
             ids,
             founders,
             is_operated,
-            is_forgetful: !is_operated && founders > 2 && founders < NODES && is_forgetful,
+            is_forgetful,
+            storm,
+            is_warm,
             datagrams: datagrams(nodes, chance),
             tables: chance.pick(&[
                 Tables::Tiny,
@@ -146,7 +177,7 @@ impl Plan {
             is_tickless: chance.permille(700),
             batching: Micros(chance.pick(&[0, 0, election.0 / 200])),
             impatience: chance.pick(&[0, 0, 100, 500]),
-            disk: disk(election, chance),
+            disk: disk(election, chance).or_memory(is_warm || storm.is_some()),
             clients: clients(election, chance),
             calm,
             phases: phases(nodes, election, calm, lease.is_some(), chance),
@@ -173,13 +204,15 @@ impl fmt::Display for Plan {
         let Timing { heartbeat, election_min, election_max, .. } = self.timing;
         write!(
             f,
-            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
+            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, storm: {:?}, warm: {}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
              {election_max}, logs {:?}, datagrams {:?}, tables {:?}, window {}, {:?}, {:?}, calm {:?}",
             self.ids.len(),
             self.ids,
             self.founders,
             self.is_operated,
             self.is_forgetful,
+            self.storm,
+            self.is_warm,
             self.lease,
             self.tick.0,
             self.logs,
@@ -195,6 +228,8 @@ impl fmt::Display for Plan {
 
 const PURPOSE: u64 = 1;
 const FORGETTING: u64 = 11;
+const STORMS: u64 = 12;
+const WARMTH: u64 = 13;
 
 fn cluster_size(chance: &mut Chance) -> usize {
     match chance.below(100) {
@@ -293,6 +328,12 @@ fn datagrams(nodes: usize, chance: &mut Chance) -> Vec<u16> {
     (0..nodes).map(|_| if differ { chance.pick(&[256, 512, 1200]) } else { one }).collect()
 }
 
+/// A fifth of the seeds, half of them without a bound.
+fn storm(mut chance: Chance) -> Option<Storm> {
+    let storm = if chance.coin() { Storm::Borne } else { Storm::Beyond };
+    chance.permille(200).then_some(storm)
+}
+
 fn disk(election: Micros, chance: &mut Chance) -> DiskPlan {
     let at_once = chance.pick(&[1000, 1000, 0, 500]);
     let habits = Habits {
@@ -302,6 +343,7 @@ fn disk(election: Micros, chance: &mut Chance) -> DiskPlan {
         failing: chance.pick(&[0, 0, 0, 2]),
         snapshot_room: chance.pick(&[u64::MAX, u64::MAX, u64::MAX, 250]),
         crash_in_write: false,
+        is_memory: false,
     };
     DiskPlan {
         habits,

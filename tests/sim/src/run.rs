@@ -5,6 +5,7 @@ mod local;
 mod operate;
 pub(crate) mod step;
 mod trouble;
+pub(crate) mod warm;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -115,6 +116,8 @@ struct Run {
     phase: usize,
     /// Whether the faults have stopped, and what was so when they did.
     calm: Option<calm::Calm>,
+    /// Whether more were restarted with nothing than the others could do without.
+    has_gone_beyond: bool,
     /// Whether clients may begin operations, and whether they may speak at all.
     may_begin: bool,
     is_silent: bool,
@@ -146,6 +149,7 @@ impl Run {
             is_aligned: Rc::default(),
             phase: 0,
             calm: None,
+            has_gone_beyond: false,
             may_begin: true,
             is_silent: false,
             buffer: vec![0; 2048],
@@ -216,6 +220,11 @@ impl Run {
             ensure(11, self.chronicle.application(*operation).is_none(), || {
                 format!("operation {} took effect, although it was denied", operation.0)
             })?;
+        }
+        if self.chronicle.worlds() > 1 {
+            // What was done in one world is gone in the next, and clients are told.
+            self.counts.add("runs with more than one world", 1);
+            return Ok(());
         }
         let history = &self.records.history;
         let unexplained = history.unexplained_key();

@@ -46,6 +46,26 @@ impl Ledger {
         self.additions.iter().filter(|standing| **standing == Standing::Acknowledged).count()
     }
 
+    /// Whether the sum has every addition that is acknowledged here once, and none at all twice: it
+    /// may have been read while more were made.
+    ///
+    /// # Errors
+    /// Names the additions that took effect too often or not at all.
+    pub fn holds(&self, sum: &BigInt) -> Result<(), String> {
+        let digits = sum.magnitude().to_radix_le(1 << BITS);
+        let most = self.additions.len().max(digits.len());
+        let mut wrong = String::new();
+        for place in 0..most {
+            let times = digits.get(place).copied().unwrap_or(0);
+            let least = u8::from(self.additions.get(place) == Some(&Standing::Acknowledged));
+            if !(least..=1).contains(&times) {
+                write!(wrong, "; addition {place}: {times} times")
+                    .expect("a string takes everything");
+            }
+        }
+        if wrong.is_empty() && *sum >= BigInt::ZERO { Ok(()) } else { Err(format!("wrong{wrong}")) }
+    }
+
     /// Whether the sum has every acknowledged addition once, and no other more than once.
     ///
     /// # Errors
@@ -105,6 +125,17 @@ mod tests {
             assert!(ledger.check(&wrong).is_err(), "{wrong}");
         }
         assert_eq!(ledger.acknowledged(), 1);
+    }
+
+    #[test]
+    fn a_sum_that_was_read_later_may_have_more_but_never_less_or_twice() {
+        let (ledger, [one, eight, sixty_four]) = ledger();
+        for right in [one.clone(), &one + &eight, &one + &sixty_four * 8] {
+            assert_eq!(ledger.holds(&right), Ok(()), "{right}");
+        }
+        for wrong in [BigInt::ZERO, -&one, &one + &one, eight.clone(), &one + &sixty_four * 16] {
+            assert!(ledger.holds(&wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -206,7 +206,8 @@ impl<const READ: usize, const WORD: usize, const PAGE: usize> NorFlash for Nor<R
                 assert_eq!(old, 0xff, "the byte at {:#x} was not erased", at + byte);
                 chip.bytes[at + byte] = chip.tear(old, *new, kind);
             }
-            chip.is_written[at / WORD] = true;
+            // What was left untouched is as blank as it was.
+            chip.is_written[at / WORD] = kind != 0;
         }
         if has_power { Ok(()) } else { Err(Dead) }
     }

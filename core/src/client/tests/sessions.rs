@@ -92,8 +92,7 @@ fn a_second_session_opened_by_a_copy_is_ignored() {
 fn an_expired_session_is_reported_and_the_next_command_opens_another() {
     let mut client = client(1);
     let sent = asked_in_session(&mut client, b"one");
-    let gone = reply_in(Epoch(2), &sent, Answer::SessionExpired);
-    client.receive(1, &gone).unwrap();
+    answer(&mut client, &sent, Answer::SessionExpired);
     assert_eq!(finished(&mut client, &mut [0; 600]), Outcome::SessionExpired);
     client.command(b"two").unwrap();
     let open = asked(&mut client);
@@ -103,6 +102,36 @@ fn an_expired_session_is_reported_and_the_next_command_opens_another() {
     let sent = asked(&mut client);
     let first = Wish::Command { session: 3, sequence: 1, command: b"two".to_vec() };
     assert_eq!((sent.route.epoch, sent.wish), (Epoch(2), first));
+}
+
+#[test]
+fn a_session_whose_epoch_is_over_is_told_so_and_the_next_command_opens_another() {
+    let mut client = client(1);
+    let sent = asked_in_session(&mut client, b"one");
+    let gone = reply_in(Epoch(2), &sent, Answer::SessionExpired);
+    client.receive(1, &gone).unwrap();
+    assert_eq!(finished(&mut client, &mut [0; 600]), Outcome::EpochEnded);
+    client.command(b"two").unwrap();
+    let open = asked(&mut client);
+    assert_eq!((open.route.epoch, &open.wish), (Epoch(0), &Wish::Open));
+}
+
+#[test]
+fn an_answer_from_another_epoch_than_the_sessions_is_no_answer() {
+    let mut client = client(1);
+    let sent = asked_in_session(&mut client, b"one");
+    answer(&mut client, &sent, applied(9, b""));
+    finished(&mut client, &mut [0; 600]);
+    client.query(b"q").unwrap();
+    let sent = asked(&mut client);
+    let elsewhere = answered(3, b"empty");
+    client.receive(1, &reply_in(Epoch(2), &sent, elsewhere)).unwrap();
+    assert_eq!(finished(&mut client, &mut [0; 600]), Outcome::EpochEnded);
+    client.query(b"q").unwrap();
+    let sent = asked(&mut client);
+    client.receive(1, &reply_in(Epoch(2), &sent, elsewhere)).unwrap();
+    let told = Outcome::Answered { index: Index(3), answer: b"empty" };
+    assert_eq!(finished(&mut client, &mut [0; 600]), told);
 }
 
 #[test]

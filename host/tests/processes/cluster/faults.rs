@@ -90,6 +90,7 @@ fn a_node_that_stored_nothing_is_taken_in_again() {
 fn nodes_that_all_start_again_form_a_new_cluster_which_knows_nothing() {
     let (mut cluster, _) = cluster(&["--memory"]);
     answer(&mut cluster, "add 5", "committed: add 5 ");
+    answer(&mut cluster, "get", "5");
     for id in 1..=3 {
         answer(&mut cluster, &format!("kill {id}"), &format!("killed node {id}; "));
     }
@@ -99,9 +100,14 @@ fn nodes_that_all_start_again_form_a_new_cluster_which_knows_nothing() {
         answer(&mut cluster, &format!("restart {id}"), &blank);
     }
     answer(&mut cluster, "restart 3", "restarted node 3: it takes part; node ");
+    // Each is told once: who reads, and who has a session.
+    let anew = "the cluster was formed anew, without what it held";
+    cluster.send("get");
+    cluster.expect_error(&format!("refused: {anew}; "));
     answer(&mut cluster, "get", "0");
     cluster.send("add 2");
-    cluster.expect_error("outcome unknown: the cluster no longer knows this session");
+    cluster.expect_error(&format!("outcome unknown: {anew}, "));
+    answer(&mut cluster, "get", "0");
     answer(&mut cluster, "add 3", "committed: add 3 (term ");
     answer(&mut cluster, "get", "3");
 }

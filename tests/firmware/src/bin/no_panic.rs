@@ -110,8 +110,11 @@ fn start(options: &Options) {
     let raft = Raft::new(options, &others, Log::zeroed(), Random::new(1), Checksum);
     if let Ok(raft) = raft {
         let mut node = Member::new(raft, Medium::new(), Small::small(4));
+        let mut image = black_box([0; 1024]);
+        seen(node.resume(&mut image));
         serve(&mut node);
         beside(&mut node);
+        seen(node.retire(&mut image));
     }
 }
 

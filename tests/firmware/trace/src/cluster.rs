@@ -174,6 +174,7 @@ impl Cluster {
                 }
                 Event::Reads(reads) => hash.add_number(u64::from(reads.is_ready)),
                 Event::Restored { last } => hash.add_number(last.index.0),
+                Event::LeftEpoch { epoch } => hash.add_number(epoch.0),
             }
         }
     }

@@ -98,6 +98,7 @@ impl User {
                     | Outcome::Admin(_)
                     | Outcome::Refused { .. }
                     | Outcome::SessionExpired
+                    | Outcome::EpochEnded
                     | Outcome::AnswerTooLong { .. } => panic!("nothing here is refused"),
                 }
             }

@@ -25,7 +25,10 @@ impl Process {
             Kind::Noop | Kind::Command(_) => false,
         });
         effects.declared_dead = true;
-        if !has_command || !is_named || rules.reset || rules.has(Mistake::HaltForgets) {
+        let forgets = rules.has(Mistake::HaltForgets)
+            || rules.has(Mistake::UnnamedForgets) && !is_named
+            || rules.reset;
+        if !has_command || forgets {
             effects.redraw = true;
         } else {
             self.halted = true;

@@ -120,17 +120,25 @@ fn who_forgets_where_it_should_halt_is_found_by_what_clients_were_told() {
     assert_eq!(stage.live(&[0, 1]), Err(Violation::LastCopyErased));
 }
 
-#[test]
-fn a_learner_beyond_the_bound_redraws_even_with_the_last_copy() {
+/// A learner that was fed everything, and beyond the bound is the last that holds it.
+fn last_copy(mistake: Option<Mistake>) -> (Stage, Result<(), Violation>) {
     let mut stage = Stage::serving(3);
+    stage.rules.mistake = mistake;
     stage.take(Step::Restart(2)).expect("no violation");
     stage.feed(0, 2, &[0, 1, 2]);
-    let learner = stage.process(2).me;
     for id in [0, 1] {
         stage.take(Step::Restart(id)).expect("no violation");
     }
     assert!(stage.world.is_beyond && holds(stage.process(2), 1));
-    stage.live(&[0, 1, 2]).expect("no violation");
-    assert_ne!(stage.process(2).me, learner);
-    assert_eq!(stage.world.ledger.learners_erased, 1);
+    let lived = stage.live(&[0, 1, 2]).map(|_| ());
+    (stage, lived)
+}
+
+#[test]
+fn a_learner_beyond_the_bound_keeps_the_last_copy() {
+    let (stage, lived) = last_copy(None);
+    assert_eq!(lived, Ok(()));
+    assert!(stage.process(2).halted && holds(stage.process(2), 1));
+    let (_, lived) = last_copy(Some(Mistake::UnnamedForgets));
+    assert_eq!(lived, Err(Violation::LastCopyErased));
 }

@@ -113,6 +113,12 @@ impl<const N: usize> Desk<N> {
         self.epoch = self.nodes[leader].raft().hard_state().epoch;
     }
 
+    /// The process of a node ends, and a blank one starts in its place with randomness of its own.
+    #[inline(never)]
+    pub fn start_again(&mut self, place: usize, seed: u64) {
+        self.nodes[place] = member(place, u32::try_from(N).expect("a few"), seed);
+    }
+
     /// Who leads in the highest term, of those that run.
     #[must_use]
     pub fn leader(&self) -> Option<usize> {
@@ -187,7 +193,12 @@ impl<const N: usize> Desk<N> {
                 Some(Event::Applied { entry, response }) if leads => {
                     self.applied = Some((entry, response));
                 }
-                Some(Event::Applied { .. } | Event::Reads(_) | Event::Restored { .. }) => {}
+                Some(
+                    Event::Applied { .. }
+                    | Event::Reads(_)
+                    | Event::Restored { .. }
+                    | Event::LeftEpoch { .. },
+                ) => {}
             }
         }
         panic!("poll has always something left");
@@ -298,9 +309,7 @@ fn member(place: usize, count: u32, seed: u64) -> Node<Board, MEMBERS, SESSIONS,
     let id = NodeId(u32::try_from(place).expect("a few") + 1);
     let random = Random::new(seed + u64::from(id.0));
     let raft = Raft::new(&options(id), &others(id, count), Small::fresh(), random, Checksum);
-    let snapshots = VolatileSnapshots::new([0; SNAPSHOT_BYTES], [0; SNAPSHOT_BYTES]);
-    let medium = Medium { mode: Mode::AtOnce, receipt: None, snapshots, has_room: true };
-    Node::new(raft.expect("a sound set-up"), medium, Sum::default())
+    Node::new(raft.expect("a sound set-up"), Medium::new(), Sum::default())
 }
 
 /// A client's command in a session; `[10]` is the number 5.
@@ -350,8 +359,26 @@ pub struct Medium {
     pub mode: Mode,
     /// Whether there is room for snapshots.
     pub has_room: bool,
+    /// Whether it says that it keeps what it is given.
+    pub is_durable: bool,
     receipt: Option<Receipt>,
     snapshots: VolatileSnapshots<[u8; SNAPSHOT_BYTES]>,
+}
+
+impl Medium {
+    /// One that writes at once.
+    #[must_use]
+    pub const fn new() -> Self {
+        let snapshots = VolatileSnapshots::new([0; SNAPSHOT_BYTES], [0; SNAPSHOT_BYTES]);
+        let (mode, receipt) = (Mode::AtOnce, None);
+        Self { mode, receipt, snapshots, has_room: true, is_durable: false }
+    }
+}
+
+impl Default for Medium {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Room for one snapshot.
@@ -376,7 +403,7 @@ impl Storage for Medium {
     type Error = Broken;
 
     fn is_durable(&self) -> bool {
-        false
+        self.is_durable
     }
 
     fn persist(&mut self, _: &Write<'_>, receipt: Receipt) -> Result<Persisted, Broken> {

@@ -106,6 +106,21 @@ impl Durable {
         }
     }
 
+    /// A node's memory takes the place of all that was written; these are the last entries of it, of
+    /// which only what they are is kept.
+    pub(super) fn remember(&mut self, hard: HardState, last: Index, entries: &[Known]) {
+        self.hard = Some(hard);
+        let base = self.base().index;
+        for known in entries.iter().filter(|known| known.id.index > base) {
+            if self.entry(known.id.index) != Some(*known) {
+                self.truncate((known.id.index.0 - base.0 - 1) as usize);
+                self.entries.push(*known);
+                self.ends.push(self.bytes.len());
+            }
+        }
+        self.truncate(last.since(base) as usize);
+    }
+
     /// A leader's snapshot takes the place of everything but the hard state.
     pub(super) fn replace(&mut self, snapshot: Snapshot) {
         self.truncate(0);

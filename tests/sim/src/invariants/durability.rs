@@ -144,12 +144,35 @@ impl Chronicle {
                 format!("{id} was started with a log from an empty disk")
             })?;
         }
-        self.lives[node] =
-            Life { view: *view, digest: scene.digest(), halves: scene.halves(), log, looks: 0 };
+        let commands = (1..=log.len() as u64).map(Index).filter(|index| scene.is_command(*index));
+        let commands = commands.collect();
+        self.lives[node] = Life {
+            commands,
+            view: *view,
+            digest: scene.digest(),
+            halves: scene.halves(),
+            log,
+            ..Life::default()
+        };
         if view.applied == Index::ZERO {
             return Ok(());
         }
         super::annals(&mut self.epochs, view.hard.epoch).on_applied(view, scene.digest())
+    }
+
+    /// A node goes on in the life that it had (invariant 14): nothing of it is another.
+    ///
+    /// # Errors
+    /// What it knows too much or too little.
+    pub fn resume(&mut self, node: usize, view: &View, scene: &impl Scene) -> Verdict {
+        let life = &mut self.lives[node];
+        let before = View { role: view.role, ..life.view };
+        ensure(14, *view == before && scene.digest() == life.digest, || {
+            format!("{} goes on as {view:?}, not as {before:?}", view.member.id)
+        })?;
+        life.audit(view, scene)?;
+        life.view = *view;
+        Ok(())
     }
 
     /// The entries that a snapshot covers: all of them were committed.

@@ -15,6 +15,13 @@ impl Life {
         if was_cut_off && view.hard.epoch.0 == 0 {
             return ensure(7, old.member == view.member, || format!("{id} is another life"));
         }
+        // Whoever leaves an epoch that is dead does so as another life, and held no command.
+        if view.hard.epoch.0 == 0 && old.hard.epoch.0 != 0 && view.member != old.member {
+            let command = self.commands.first();
+            return ensure(7, command.is_none() && old.base == EntryId::default(), || {
+                format!("{id} has forgotten the command at {command:?} that it held")
+            });
+        }
         let joined = old.hard.epoch.0 != 0;
         ensure(7, !joined || old.hard.epoch == view.hard.epoch, || {
             format!("{id} went from epoch {} to {}", old.hard.epoch, view.hard.epoch)
@@ -75,6 +82,7 @@ impl Life {
             ensure(8, !led, || format!("{id} led and took back entry {}", kept.next()))?;
             sightings.truncated += removed;
             self.log.truncate(kept.0 as usize);
+            self.commands.split_off(&kept.next());
         }
         let mut index = kept.next();
         while index <= view.last.index {
@@ -87,6 +95,9 @@ impl Life {
                 ),
             })?;
             self.take_entry(known, view, annals)?;
+            if scene.is_command(index) {
+                self.commands.insert(index);
+            }
             index = index.next();
         }
         Ok(())

@@ -24,6 +24,10 @@ impl Scene for Stub {
         Some(Known { id: EntryId { term: Term(term), index }, hash })
     }
 
+    fn is_command(&self, index: Index) -> bool {
+        index > Index(1)
+    }
+
     fn halves(&self) -> Vec<Vec<MemberId>> {
         vec![(1..=3).map(member).collect()]
     }

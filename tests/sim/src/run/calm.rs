@@ -1,12 +1,13 @@
 //! The faults stop, and all must be well soon (invariant 12); and what a run leaves to count.
 
-use coracle::{Index, Term};
+use coracle::{Condition, Term};
 
 use super::{Event, Outcome, Run};
 use crate::clock::TRUE_RATE;
 use crate::invariants::{Verdict, ensure};
 use crate::network::Partition;
 use crate::plan::Tables;
+use crate::queue::Micros;
 
 /// How it was when the faults stopped.
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +52,8 @@ impl Run {
     pub(super) fn on_leader_due(&mut self) -> Verdict {
         self.may_begin = false;
         let leader = self.leader();
-        if self.is_stillborn() {
-            self.counts.add("epochs whose members are known to nobody", 1);
-            return Ok(());
+        if leader.is_none() && self.has_gone_beyond {
+            return self.begin_anew();
         }
         ensure(12, leader.is_some(), || {
             format!("{LEADER_WITHIN} election time-outs after the faults nobody leads")
@@ -64,7 +64,7 @@ impl Run {
     pub(super) fn clients_are_served(&mut self) -> Verdict {
         let waiting = self.clients.iter().filter(|client| client.is_waiting()).count();
         self.counts.add("clients that were never answered", waiting as u64);
-        let has_lost = self.counts.times("disks lost") > 0;
+        let has_lost = self.has_lost();
         let is_roomy = self.plan.tables == Tables::Roomy;
         ensure(12, waiting == 0 || has_lost || !is_roomy, || {
             format!("{waiting} clients wait for an answer although all is well")
@@ -77,16 +77,13 @@ impl Run {
             let status = host.peer.as_ref().map(|peer| peer.raft().status());
             self.note(|| format!("n{node} ends as {status:?}"));
         }
-        if self.is_stillborn() {
-            return Ok(());
-        }
         let Some(leader) = self.leader() else {
             return ensure(12, false, || "in the end nobody leads".to_owned());
         };
         let Some(peer) = &self.hosts[leader].peer else { return Ok(()) };
         let raft = peer.raft();
         let (epoch, term, last) = (raft.hard_state().epoch, raft.term(), raft.last().index);
-        let is_choked = self.has_a_full_log() && self.counts.times("disks lost") > 0;
+        let is_choked = self.has_a_full_log() && self.has_lost();
         if is_choked && raft.commit() < last {
             // One of the voters is dead, and logs are full of what an earlier leader has left: the
             // first entry of this one, which would commit it, finds no room behind that.
@@ -112,7 +109,7 @@ impl Run {
             }
         }
         self.counts.add("nodes that are no members in the end", strangers);
-        let has_lost = self.counts.times("disks lost") > 0;
+        let has_lost = self.has_lost();
         ensure(12, strangers == 0 || !has_lost || self.plan.is_operated, || {
             format!("in the end {strangers} nodes that have lost their disks are not replaced")
         })?;
@@ -128,7 +125,9 @@ impl Run {
                 (epoch, term, last)
             )
         })?;
-        let grown = self.highest_term().0 - self.calm.map_or(Term(0), |calm| calm.term).0;
+        // Terms begin anew in another epoch.
+        let before = self.calm.map_or(Term(0), |calm| calm.term);
+        let grown = self.highest_term().0.saturating_sub(before.0);
         self.counts.add("terms after the faults", grown);
         let peers = self.hosts.iter().filter_map(|host| host.peer.as_ref());
         let was_full = peers.map(|peer| peer.raft().counters().log_full).any(|times| times > 0);
@@ -146,12 +145,30 @@ impl Run {
         })
     }
 
-    /// Whether the epoch has lost its coordinator's disk before anybody else had its first entry:
-    /// then nobody can lead it, and nobody forms another one yet.
-    fn is_stillborn(&self) -> bool {
-        let peers = self.hosts.iter().filter_map(|host| host.peer.as_ref());
-        let mut configurations = peers.map(|peer| peer.raft().configuration().index);
-        self.counts.times("disks lost") > 0 && configurations.all(|index| index == Index::ZERO)
+    /// Whether a node ever came back with nothing.
+    fn has_lost(&self) -> bool {
+        self.counts.times("disks lost") + self.counts.times("restarts with nothing stored") > 0
+    }
+
+    /// Too many were restarted with nothing: somebody says so, and keeps what it holds, until its
+    /// operator gives that up. Then a new epoch begins.
+    fn begin_anew(&mut self) -> Verdict {
+        let mut halted = 0;
+        let mut hopeless = 0;
+        for node in 0..self.hosts.len() {
+            let Some(peer) = &self.hosts[node].peer else { continue };
+            let condition = peer.raft().condition();
+            halted += u64::from(condition == Condition::Halted);
+            // A very late append of a leader that is gone hides that for one election timeout.
+            hopeless += u64::from(peer.raft().is_hopeless());
+            if condition != Condition::Blank {
+                self.note(|| format!("n{node} is {condition}, and given up"));
+                self.crash(node, Micros(0));
+            }
+        }
+        self.counts.add("nodes halted in the end", halted);
+        self.counts.add("clusters given up by their operator", 1);
+        ensure(12, halted + hopeless > 0, || "nobody leads, and nobody says why".to_owned())
     }
 
     fn highest_term(&self) -> Term {
@@ -226,6 +243,7 @@ impl Run {
             ("clients: operations given up", clients.given_up),
             ("clients: commands retried", clients.retried),
             ("clients: sessions expired", clients.expired),
+            ("clients: told of another world", clients.worlds_ended),
             ("clients: commands too large", clients.too_large),
             ("clients: operations refused", clients.refused),
             ("entries committed", seen.committed),

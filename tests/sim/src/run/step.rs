@@ -4,7 +4,8 @@
 use coracle::message::Message;
 use coracle::wire::{Introduction, Route, decode, encode};
 use coracle::{
-    Checksum, Destination, EntryId, Index, MemberId, NodeError, NodeId, Part, Receipt, RoleName,
+    Checksum, Destination, EntryId, EntryKind, Index, MemberId, NodeError, NodeId, Part, Receipt,
+    RoleName,
 };
 
 use super::{Event, Run};
@@ -34,6 +35,11 @@ impl Stage<'_> {
 impl Scene for Stage<'_> {
     fn entry(&self, index: Index) -> Option<Known> {
         known(self.peer, index)
+    }
+
+    fn is_command(&self, index: Index) -> bool {
+        let entry = self.peer.raft().entry(index);
+        entry.is_some_and(|entry| entry.kind == EntryKind::Command)
     }
 
     fn halves(&self) -> Vec<Vec<MemberId>> {
@@ -260,6 +266,12 @@ impl Run {
                 self.on_local_applied(node, *entry, *response)
             }
             NodeEvent::Reads(reads) => self.on_local_reads(node, *reads),
+            NodeEvent::LeftEpoch { epoch } => {
+                self.note(|| format!("n{node} leaves epoch {epoch}, which is dead"));
+                self.counts.add("dead epochs left", 1);
+                self.locals.forget(node);
+                Ok(())
+            }
             NodeEvent::Restored { last } => {
                 self.note(|| format!("n{node} goes on from a snapshot up to {last:?}"));
                 Ok(())

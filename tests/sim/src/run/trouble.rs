@@ -9,6 +9,7 @@ use crate::hostile::{Target, forge};
 use crate::invariants::{Recovered, Verdict};
 use crate::network::{Address, Partition};
 use crate::peer::view;
+use crate::plan::Storm;
 use crate::queue::Micros;
 
 use super::step::Stage;
@@ -98,6 +99,13 @@ impl Run {
                 let node = self.victim(victim);
                 self.hosts[node].crash_in = Some((steps, down));
             }
+            // There is no medium in whose midst it could crash.
+            Trouble::CrashInWrite { victim, down }
+                if self.plan.is_warm || self.plan.storm.is_some() =>
+            {
+                let node = self.victim(victim);
+                self.hosts[node].crash_in = Some((0, down));
+            }
             Trouble::CrashInWrite { victim, down } => {
                 let node = self.victim(victim);
                 self.hosts[node].crash_in_write = Some(down);
@@ -105,6 +113,10 @@ impl Run {
             }
             Trouble::Wipe { victim, down } => {
                 let node = self.victim(victim);
+                if self.plan.storm.is_some() {
+                    self.crash(node, down);
+                    return Ok(());
+                }
                 let is_too_much = self.plan.is_operated && !self.may_lose(node)
                     || self.plan.is_forgetful && !self.may_forget(node);
                 if is_too_much {
@@ -112,6 +124,7 @@ impl Run {
                 }
                 self.fall(node, down);
                 self.lose_disk(node);
+                self.hosts[node].image = None;
             }
             Trouble::Pause { victim, length } => {
                 let node = self.victim(victim);
@@ -166,16 +179,33 @@ impl Run {
     /// The power of a node goes, and comes back after a while: with nothing left where the run is
     /// forgetful and the others can bear it.
     pub(super) fn crash(&mut self, node: usize, down: Micros) {
-        let is_up = self.hosts[node].peer.is_some();
-        let may = self.plan.is_forgetful && self.calm.is_none() && self.may_forget(node);
+        if self.plan.is_warm {
+            return self.reset(node, down);
+        }
+        if self.hosts[node].peer.is_none() {
+            return;
+        }
+        let may = self.may_forget(node);
+        if self.plan.storm == Some(Storm::Borne) && !may {
+            // The others could not do without it.
+            self.hosts[node].crash_in = None;
+            return;
+        }
         self.fall(node, down);
-        if is_up && may {
+        if self.plan.storm.is_some() {
+            self.counts.add("restarts with nothing stored", 1);
+            if !may {
+                self.has_gone_beyond = true;
+                self.chronicle.let_worlds_end();
+            }
+            self.disks[node].0.borrow_mut().wipe();
+        } else if self.plan.is_forgetful && self.calm.is_none() && may {
             self.lose_disk(node);
         }
     }
 
     /// The same, with everything kept.
-    fn fall(&mut self, node: usize, down: Micros) {
+    pub(super) fn fall(&mut self, node: usize, down: Micros) {
         if self.hosts[node].peer.is_none() {
             return;
         }
@@ -190,13 +220,13 @@ impl Run {
         self.queue.put_in(down, Event::Start { node, life });
     }
 
-    fn lose_disk(&mut self, node: usize) {
+    pub(super) fn lose_disk(&mut self, node: usize) {
         self.disks[node].0.borrow_mut().wipe();
         self.counts.add("disks lost", 1);
     }
 
     /// Whether at most as many are down or recovering, with this one, as the rest can do without.
-    fn may_forget(&self, node: usize) -> bool {
+    pub(super) fn may_forget(&self, node: usize) -> bool {
         let is_ready = |host: &Host| {
             host.peer.as_ref().is_some_and(|peer| {
                 let raft = peer.raft();
@@ -216,6 +246,14 @@ impl Run {
         }
         let now = self.queue.now();
         self.hosts[node].start(&self.plan, node, &self.disks[node], &self.is_aligned, now)?;
+        if self.hosts[node].is_resumed
+            && let Some(peer) = self.hosts[node].peer.take()
+        {
+            let verdict = self.on_resumed(node, &*peer);
+            self.hosts[node].peer = Some(peer);
+            self.wake(node, now);
+            return verdict;
+        }
         let Some(peer) = &self.hosts[node].peer else { return Ok(()) };
         let view = view(&**peer);
         if self.trace == Trace::On {

@@ -171,6 +171,7 @@ fn heard(outcome: &Outcome<'_>) -> (String, Told) {
             (format!("refused, {}", text::refusal_text(refusal)), None)
         }
         Outcome::SessionExpired => ("the session has expired".to_owned(), None),
+        Outcome::EpochEnded => ("the epoch of the session is over".to_owned(), None),
         Outcome::AnswerTooLong { bytes } => (format!("an answer of {bytes} bytes"), None),
         Outcome::Admin(answer) => (text::admin_answer_text(answer), None),
         Outcome::Peers { total, .. } => (format!("it has {total} peers"), None),

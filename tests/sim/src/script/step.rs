@@ -128,6 +128,10 @@ impl World {
                 self.tell(Loudness::Loud, &format!("{id} applies {entry}: {response}"));
                 Ok(())
             }
+            NodeEvent::LeftEpoch { epoch: _ } => {
+                self.tell(Loudness::Loud, &format!("{id} leaves its epoch, which is dead"));
+                Ok(())
+            }
             NodeEvent::Restored { last } => {
                 let last = text::entry(*last);
                 self.tell(Loudness::Events, &format!("{id} goes on from a snapshot up to {last}"));
