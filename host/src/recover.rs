@@ -169,8 +169,8 @@ fn recover_live(name: &str, arguments: &RecoverArguments) -> Result<String, End>
     ask(arguments.yes)?;
     let (epoch, first) = session.found_alone(epoch).map_err(End::Failure)?;
     Ok(format!(
-        "recovered: node {id} is a cluster of its own, of the epoch {epoch}, with all entries before \
-         index {}. {RESTART_OTHERS}",
+        "recovered: node {id} is a cluster of its own, of the epoch {epoch}, with all entries\n\
+         before index {}. {RESTART_OTHERS}",
         first.index
     ))
 }
@@ -197,18 +197,17 @@ fn ask(is_wanted: bool) -> Result<(), End> {
 
 const LOST: &str = "- Whatever this node lacks is lost, even if a client was told that it is done.
 - Sessions of clients end: a command that is under way may have taken effect or not.";
-const NEVER_AGAIN: &str = "None of them may ever run again with what it has
-  stored: they could be a cluster beside this one, and both would do commands. Stop them, and put
-  their directories away.";
+const NEVER_AGAIN: &str = "None of them may ever run again with
+  what it has stored: they could be a cluster beside this one, and both would do commands. Stop
+  them, and put their directories away.";
 const OTHERS_LIVE: &str =
-    "If others of the cluster still run where this node cannot hear them, end them \
-first: they could be a
-  cluster beside this one, and both would do commands.";
-const START_IT: &str = "Start it as before; others join it with
-empty directories: `coracle node --id ID --listen HOST:PORT --data-dir DIR --join HOST:PORT`, or as blank
-nodes by `coracle member add`";
-const RESTART_OTHERS: &str = "Start the others anew, as they
-were: they are taken in, and get their votes when they have the log";
+    "If others still run where this node cannot hear them, end them first: they could
+  be a cluster beside this one, and both would do commands.";
+const START_IT: &str = "Start it as before.
+Others join it with empty directories, by `coracle node --join`, or as blank nodes by
+`coracle member add`";
+const RESTART_OTHERS: &str = "Start the others anew, as they were: they are taken in, and get
+their votes when they have the log";
 
 const UNWANTED: u8 = 2;
 const UNKNOWN: u8 = 3;
