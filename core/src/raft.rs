@@ -6,6 +6,7 @@
 mod change;
 mod election;
 mod fingerprint;
+mod first_start;
 mod follower;
 mod formation;
 mod install;

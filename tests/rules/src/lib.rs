@@ -11,6 +11,7 @@ pub mod appends;
 pub mod candidacy;
 pub mod changes;
 pub mod commit;
+pub mod first_start;
 pub mod formation;
 pub mod handover;
 pub mod hostile;
