@@ -130,6 +130,9 @@ fn serve(node: &mut Member) {
         seen(node.read());
         seen(node.change(Change::Remove(NodeId(black_box(2)))));
         seen(node.transfer(black_box(None)));
+        node.allow_founding();
+        seen(node.raft().may_found_alone(black_box(coracle::Epoch(1))));
+        seen(node.found_alone());
         while let Ok(Some(event)) = node.poll(&mut buffer) {
             if let Event::Send { datagram, .. } = &event {
                 received.iter_mut().zip(*datagram).for_each(|(to, from)| *to = *from);
