@@ -65,6 +65,7 @@ pub fn node(
     let limits = &arguments.limits;
     let options = Options { datagram: DATAGRAM_BYTES, ..Options::new(CLUSTER, roster.id, timing) };
     let options = arguments.joining.state(limits.limit(options), roster)?;
+    let options = Options { is_first_start: arguments.storage.first_start, ..options };
     let mut random = random()?;
     let (storage, recovered) = match &arguments.storage.data_dir {
         None => (HostStorage::memory(SNAPSHOT_BYTES), Recovered::default()),
@@ -79,6 +80,7 @@ pub fn node(
         vec![0; limits.log_bytes].into_boxed_slice(),
         vec![Slot::ZERO; limits.log_entries].into_boxed_slice(),
     );
+    arguments.storage.tell(roster.id, recovered.hard.as_ref());
     let raft = raft(&options, &others, memory, random, &recovered)?;
     let machine = Machine::new(
         vec![0; STORE_BYTES].into_boxed_slice(),

@@ -119,6 +119,10 @@ pub trait Scene {
     fn durable_last(&self, member: MemberId) -> Option<EntryId>;
     /// A digest of what its machine has applied.
     fn digest(&self) -> u64;
+    /// Whether the term that this member is in would survive a crash of it.
+    fn is_term_durable(&self, _member: MemberId, _term: Term) -> bool {
+        true
+    }
 }
 
 /// Everything that was ever seen.
@@ -184,6 +188,8 @@ struct Committed {
 #[derive(Clone, Debug, Default)]
 struct Life {
     view: View,
+    /// The latest term that it was seen to lead.
+    led: Term,
     digest: u64,
     /// The voters that it counted.
     halves: Vec<Vec<MemberId>>,
@@ -213,7 +219,10 @@ impl Chronicle {
         life.looks += 1;
         let digest = scene.digest();
         let is_audit = life.looks.is_multiple_of(AUDIT_EVERY);
-        if life.view == *view && life.digest == digest && !is_audit {
+        // Who elects itself alone leads before that is durable, and nobody hears of it before.
+        let leads = view.is_leader() && scene.is_term_durable(view.member, view.hard.term);
+        let is_new = leads && life.led != view.hard.term;
+        if life.view == *view && life.digest == digest && !is_audit && !is_new {
             return Ok(());
         }
         life.check_progress(view)?;
@@ -225,7 +234,7 @@ impl Chronicle {
         if is_audit {
             life.audit(view, scene)?;
         }
-        if view.is_leader() {
+        if leads {
             annals.on_leader(view, life, &mut self.sightings)?;
         }
         let commit = life.view.commit;
@@ -237,6 +246,7 @@ impl Chronicle {
             annals.on_applied(view, digest)?;
         }
         life.view = *view;
+        life.led = if leads { view.hard.term } else { life.led };
         life.digest = digest;
         life.halves = scene.halves();
         self.only_one_epoch_commits()
@@ -257,9 +267,9 @@ impl Chronicle {
         Ok(())
     }
 
-    /// Of two formations only one can ever have had all members.
+    /// Of two formations only one can ever have had all members, or a majority in a first start.
     fn only_one_epoch_commits(&self) -> Verdict {
-        let committing = self.epochs.iter().filter(|(_, annals)| annals.committed.len() > 1);
+        let committing = self.epochs.iter().filter(|(_, annals)| !annals.committed.is_empty());
         ensure(2, committing.count() <= 1, || "two epochs have committed entries".to_owned())
     }
 }

@@ -25,6 +25,11 @@ pub struct Plan {
     pub is_operated: bool,
     /// Whether whoever crashes comes back with nothing, as long as the rest can do without it.
     pub is_forgetful: bool,
+    /// Whether operators say that this is the first start: of every disk that was not lost. Then the
+    /// founders have logs and datagrams of one size, so that whoever comes late fits.
+    pub is_first_start: bool,
+    /// When each founder that is absent then is started first.
+    pub late: Vec<(usize, Micros)>,
     /// How large a log each of them has.
     pub logs: Vec<LogSize>,
     /// The largest datagram that each of them takes.
@@ -124,14 +129,18 @@ impl Plan {
         let calm = calm(election, chance);
         let logs = log_sizes(nodes, chance);
         let is_forgetful = Chance::new(seed, FORGETTING).permille(200);
-        Self {
+        let is_forgetful = !is_operated && founders > 2 && founders < NODES && is_forgetful;
+        let datagrams = datagrams(nodes, chance);
+        let plan = Self {
             seed,
             cluster: ClusterId(chance.number()),
             ids,
             founders,
             is_operated,
-            is_forgetful: !is_operated && founders > 2 && founders < NODES && is_forgetful,
-            datagrams: datagrams(nodes, chance),
+            is_forgetful,
+            is_first_start: false,
+            late: Vec::new(),
+            datagrams,
             tables: chance.pick(&[
                 Tables::Tiny,
                 Tables::Tiny,
@@ -151,7 +160,28 @@ impl Plan {
             calm,
             phases: phases(nodes, election, calm, lease.is_some(), chance),
             logs,
+        };
+        plan.with_first_start(&mut Chance::new(seed, STARTING))
+    }
+
+    /// A quarter of the runs whose disks keep what they have are first starts; in most of these a
+    /// minority is absent for a while.
+    fn with_first_start(mut self, chance: &mut Chance) -> Self {
+        let is_sound = !self.is_forgetful && self.founders > 2 && self.founders < NODES;
+        if !is_sound || !chance.permille(250) {
+            return self;
         }
+        self.is_first_start = true;
+        self.logs = vec![self.logs[0]; self.nodes()];
+        self.datagrams = vec![self.datagrams[0]; self.nodes()];
+        let most = (self.founders as u64 - 1) / 2;
+        let mut founders: Vec<usize> = (0..self.founders).collect();
+        for _ in 0..chance.between(0, most) {
+            let place = founders.remove(chance.place(founders.len()));
+            let at = Micros(self.election().0 * chance.between(1, 300) / 10);
+            self.late.push((place, at));
+        }
+        self
     }
 
     /// How long the longest election time-out is, when clocks are right.
@@ -173,13 +203,15 @@ impl fmt::Display for Plan {
         let Timing { heartbeat, election_min, election_max, .. } = self.timing;
         write!(
             f,
-            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
+            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, first start: {} without {:?}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
              {election_max}, logs {:?}, datagrams {:?}, tables {:?}, window {}, {:?}, {:?}, calm {:?}",
             self.ids.len(),
             self.ids,
             self.founders,
             self.is_operated,
             self.is_forgetful,
+            self.is_first_start,
+            self.late,
             self.lease,
             self.tick.0,
             self.logs,
@@ -195,6 +227,7 @@ impl fmt::Display for Plan {
 
 const PURPOSE: u64 = 1;
 const FORGETTING: u64 = 11;
+const STARTING: u64 = 12;
 
 fn cluster_size(chance: &mut Chance) -> usize {
     match chance.below(100) {

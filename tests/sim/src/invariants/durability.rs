@@ -144,8 +144,13 @@ impl Chronicle {
                 format!("{id} was started with a log from an empty disk")
             })?;
         }
-        self.lives[node] =
-            Life { view: *view, digest: scene.digest(), halves: scene.halves(), log, looks: 0 };
+        self.lives[node] = Life {
+            view: *view,
+            digest: scene.digest(),
+            halves: scene.halves(),
+            log,
+            ..Life::default()
+        };
         if view.applied == Index::ZERO {
             return Ok(());
         }
