@@ -45,7 +45,9 @@ pub enum Action {
     ///
     /// Takes add N, sub N, mul N and get, one a line; an empty line or the end of input ends the
     /// node. With --data-dir it keeps what it must not forget, and goes on from there when it is started
-    /// again; without, nothing is stored. There are three ways to say which nodes there are:
+    /// again; without, nothing is stored. A cluster begins when all nodes are there; one with
+    /// directories that is started for the very first time may begin with a majority, by --first-start.
+    /// There are three ways to say which nodes there are:
     ///
     ///   coracle node -m 8001 -o 8002 8003
     ///   coracle node --id 1 --listen HOST:PORT --peer 2=HOST:PORT --peer 3=HOST:PORT

@@ -67,6 +67,7 @@ pub fn node(
     let limits = &arguments.limits;
     let options = Options { datagram: DATAGRAM_BYTES, ..Options::new(CLUSTER, roster.id, timing) };
     let options = arguments.joining.state(limits.limit(options), roster)?;
+    let options = Options { is_first_start: arguments.storage.first_start, ..options };
     let mut random = random()?;
     let (storage, recovered) = match &arguments.storage.data_dir {
         None => (HostStorage::memory(SNAPSHOT_BYTES), Recovered::default()),
@@ -79,6 +80,7 @@ pub fn node(
     };
     let others: Vec<NodeId> = roster.others.iter().map(|peer| peer.id).collect();
     let memory = memory(limits.log_bytes, limits.log_entries);
+    arguments.storage.tell(roster.id, recovered.hard.as_ref());
     let raft = raft(&options, &others, memory, random, &recovered)?;
     let mut node = assemble(raft, storage, to_number(&arguments.init).unwrap_or_default());
     node.limit(limits.tables());

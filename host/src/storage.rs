@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use coracle::{
-    Contents, HardState, Persisted, Place, Receipt, Saving, Snapshot, SnapshotName, Staging,
-    Storage, VolatileSnapshots, Write,
+    Contents, Epoch, HardState, NodeId, Persisted, Place, Receipt, Saving, Snapshot, SnapshotName,
+    Staging, Storage, VolatileSnapshots, Write,
 };
 use coracle_disk::{Directory, Disk, DiskError, Identity, Options, Recovered};
-use log::info;
+use log::{info, warn};
 use rand_core::Rng;
 
 use crate::setup::DATAGRAM_BYTES;
@@ -26,12 +26,46 @@ use metered::Metered;
 pub struct StorageArguments {
     /// Keep the node's state in this directory, which is its own, and go on from what is in it;
     /// without this nothing is stored
+    ///
+    /// An empty directory is taken for one that was lost: the node is another life of itself, and the
+    /// others take it in, in the place of the old one. That is also how a new cluster is started,
+    /// when all of its nodes are there; with --first-start a majority of them is enough.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// What a node that stores nothing does when all others confirm that too many were restarted at
     /// once, so that nothing can come of the cluster any more
     #[arg(long, value_name = "WHAT", value_enum, default_value_t, conflicts_with = "data_dir")]
     pub on_halt: OnHalt,
+    /// Say that the cluster is started for the very first time: a majority of all nodes, each of
+    /// them told so, begins it, and the others come in later
+    ///
+    /// Once it has begun, take this away. It must not be said of a node that has lost its directory:
+    /// together with others that are cut off it could begin a second cluster, which knows nothing of
+    /// the first one. A node that goes on from its directory takes no notice of it.
+    #[arg(long, requires = "data_dir", conflicts_with_all = ["join", "wait_to_be_added"])]
+    pub first_start: bool,
+}
+
+impl StorageArguments {
+    /// Says what an empty directory is taken for, and that a first start is over.
+    pub fn tell(&self, id: NodeId, hard: Option<&HardState>) {
+        let is_blank = hard.is_none_or(|hard| hard.epoch == Epoch(0));
+        match (self.data_dir.is_some(), is_blank, self.first_start) {
+            (true, true, true) => info!(
+                "Node {id} has an empty directory: with a majority that is told so too it starts \
+                 the cluster for the first time"
+            ),
+            (true, true, false) => info!(
+                "Node {id} has an empty directory: it is new, or it has lost what it had and is \
+                 taken in as another life of itself"
+            ),
+            (true, false, true) => warn!(
+                "node {id} is in a cluster already, so --first-start means nothing: take it away, \
+                 for if the directory is ever lost it could begin a second cluster"
+            ),
+            (true, false, false) | (false, ..) => {}
+        }
+    }
 }
 
 /// What a node does that has halted.

@@ -192,7 +192,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     pub(super) fn standing(&self, same_ids: bool) -> Standing {
         match &self.role {
             _ if !same_ids => Standing::OtherIds,
-            Role::Blank(_) if self.options.is_first_start => Standing::FirstStart,
+            Role::Blank(_) if self.is_first_start() => Standing::FirstStart,
             Role::Blank(_) => Standing::Blank,
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {
                 let (epoch, leader) = (self.hard.epoch, self.leader());
@@ -283,8 +283,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             && members.iter().any(|member| member.member == self.member())
             && (is_of_all || self.accepts_first_start(members));
         let epoch = members.epoch(self.options.cluster);
-        if accepted && !is_of_all {
-            // It has a round's time before we would propose anything ourselves.
+        if accepted && self.options.is_first_start {
+            // It has half a round's time before we would propose anything ourselves.
             self.start_hello_round();
         }
         self.owe(peer, Owed::Boot { to: introduction.from.incarnation, epoch, accepted });

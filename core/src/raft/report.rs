@@ -183,6 +183,12 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         &self.configuration
     }
 
+    /// Whether the node is blank and says that this is the first start of its cluster.
+    #[must_use]
+    pub const fn is_first_start(&self) -> bool {
+        matches!(self.role, Role::Blank(_)) && self.options.is_first_start
+    }
+
     /// The cluster that the node was set up for.
     #[must_use]
     pub const fn cluster(&self) -> ClusterId {

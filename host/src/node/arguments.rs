@@ -229,6 +229,15 @@ mod tests {
             ("-m 8001 -o 8002 --pending 1025", ErrorKind::ValueValidation),
             ("-m 8001 -o 8002 --sessions 0", ErrorKind::ValueValidation),
             ("-m 8001 -o 8002 --sessions 2049", ErrorKind::ValueValidation),
+            ("-m 8001 -o 8002 --first-start", ErrorKind::MissingRequiredArgument),
+            (
+                "--id 1 --listen a:1 --data-dir d --first-start --join b:2",
+                ErrorKind::ArgumentConflict,
+            ),
+            (
+                "--id 1 --listen a:1 --data-dir d --first-start --wait-to-be-added",
+                ErrorKind::ArgumentConflict,
+            ),
         ] {
             let error = node(line).err().map(|error| error.kind());
             assert_eq!(error, Some(kind), "{line}");

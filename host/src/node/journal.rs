@@ -173,6 +173,19 @@ fn remind(node: &HostNode, roster: &Roster) {
     }
     if missing.is_empty() {
         warn!("all nodes are here, but they have not formed a cluster yet");
+    } else if node.raft().is_first_start() {
+        warn!(
+            "waiting for {}: with --first-start the cluster begins when a majority of all nodes, \
+             each of them told so, is here",
+            missing.join(" ")
+        );
+    } else if node.storage().is_durable() {
+        warn!(
+            "waiting for {}: a new cluster begins when all nodes are here, or a majority that is told \
+             --first-start; if this node has lost its directory, it is taken in when most of the \
+             others are here",
+            missing.join(" ")
+        );
     } else {
         warn!("waiting for {}: the cluster begins when all nodes are here", missing.join(" "));
     }

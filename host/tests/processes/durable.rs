@@ -3,6 +3,7 @@
 mod broken;
 mod damage;
 mod demonstration;
+mod first_start;
 mod full;
 mod ledger;
 mod recovery;

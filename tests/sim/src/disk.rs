@@ -181,6 +181,12 @@ impl Disk {
         self.durable.remember(hard, last, entries);
     }
 
+    /// Whether it took the place of one that was lost.
+    #[must_use]
+    pub fn is_replacement(&self) -> bool {
+        !self.graves.is_empty()
+    }
+
     /// The disk is replaced by an empty one.
     pub fn wipe(&mut self) {
         self.graves.push(std::mem::take(&mut self.durable));

@@ -121,6 +121,10 @@ pub trait Scene {
     fn durable_last(&self, member: MemberId) -> Option<EntryId>;
     /// A digest of what its machine has applied.
     fn digest(&self) -> u64;
+    /// Whether the term that this member is in would survive a crash of it.
+    fn is_term_durable(&self, _member: MemberId, _term: Term) -> bool {
+        true
+    }
 }
 
 /// Everything that was ever seen.
@@ -197,6 +201,8 @@ struct Committed {
 #[derive(Clone, Debug, Default)]
 struct Life {
     view: View,
+    /// The latest term that it was seen to lead.
+    led: Term,
     digest: u64,
     /// The voters that it counted.
     halves: Vec<Vec<MemberId>>,
@@ -229,7 +235,10 @@ impl Chronicle {
         life.looks += 1;
         let digest = scene.digest();
         let is_audit = life.looks.is_multiple_of(AUDIT_EVERY);
-        if life.view == *view && life.digest == digest && !is_audit {
+        // Who elects itself alone leads before that is durable, and nobody hears of it before.
+        let leads = view.is_leader() && scene.is_term_durable(view.member, view.hard.term);
+        let is_new = leads && life.led != view.hard.term;
+        if life.view == *view && life.digest == digest && !is_audit && !is_new {
             return Ok(());
         }
         life.check_progress(view)?;
@@ -241,7 +250,7 @@ impl Chronicle {
         if is_audit {
             life.audit(view, scene)?;
         }
-        if view.is_leader() {
+        if leads {
             annals.on_leader(view, life, &mut self.sightings)?;
         }
         let commit = life.view.commit;
@@ -255,6 +264,7 @@ impl Chronicle {
             annals.on_applied(view, digest)?;
         }
         life.view = *view;
+        life.led = if leads { view.hard.term } else { life.led };
         life.digest = digest;
         life.halves = scene.halves();
         if has_committed { self.only_one_epoch_commits(view.hard.epoch) } else { Ok(()) }

@@ -160,6 +160,8 @@ fn recover(plan: &Plan, place: usize, random: Draws, disk: &Shared) -> Result<Si
         vec![Slot::ZERO; size.slots].into_boxed_slice(),
     );
     let disk = disk.0.borrow();
+    // Whoever replaces a disk knows that there was a start before.
+    options.is_first_start = plan.is_first_start && !options.is_joining && !disk.is_replacement();
     let durable = disk.durable();
     let Some(hard) = durable.hard.filter(|_| !plan.is_warm) else {
         return Raft::new(&options, &others, memory, random, Checksum)

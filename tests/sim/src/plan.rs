@@ -29,6 +29,11 @@ pub struct Plan {
     pub storm: Option<Storm>,
     /// Whether nothing is stored, and whoever ends may leave an image of itself.
     pub is_warm: bool,
+    /// Whether operators say that this is the first start: of every disk that was not lost. Then the
+    /// founders have logs and datagrams of one size, so that whoever comes late fits.
+    pub is_first_start: bool,
+    /// When each founder that is absent then is started first.
+    pub late: Vec<(usize, Micros)>,
     /// How large a log each of them has.
     pub logs: Vec<LogSize>,
     /// The largest datagram that each of them takes.
@@ -153,7 +158,8 @@ impl Plan {
         let is_forgetful =
             !is_operated && storm.is_none() && founders > 2 && founders < NODES && is_forgetful;
         let is_warm = is_forgetful && Chance::new(seed, WARMTH).permille(700);
-        Self {
+        let datagrams = datagrams(nodes, chance);
+        let plan = Self {
             seed,
             cluster: ClusterId(chance.number()),
             ids,
@@ -162,7 +168,9 @@ impl Plan {
             is_forgetful,
             storm,
             is_warm,
-            datagrams: datagrams(nodes, chance),
+            is_first_start: false,
+            late: Vec::new(),
+            datagrams,
             tables: chance.pick(&[
                 Tables::Tiny,
                 Tables::Tiny,
@@ -182,7 +190,31 @@ impl Plan {
             calm,
             phases: phases(nodes, election, calm, lease.is_some(), chance),
             logs,
+        };
+        plan.with_first_start(&mut Chance::new(seed, STARTING))
+    }
+
+    /// A quarter of the runs whose disks keep what they have are first starts; in most of these a
+    /// minority is absent for a while.
+    fn with_first_start(mut self, chance: &mut Chance) -> Self {
+        let is_sound = !self.is_forgetful
+            && self.storm.is_none()
+            && self.founders > 2
+            && self.founders < NODES;
+        if !is_sound || !chance.permille(250) {
+            return self;
         }
+        self.is_first_start = true;
+        self.logs = vec![self.logs[0]; self.nodes()];
+        self.datagrams = vec![self.datagrams[0]; self.nodes()];
+        let most = (self.founders as u64 - 1) / 2;
+        let mut founders: Vec<usize> = (0..self.founders).collect();
+        for _ in 0..chance.between(0, most) {
+            let place = founders.remove(chance.place(founders.len()));
+            let at = Micros(self.election().0 * chance.between(1, 300) / 10);
+            self.late.push((place, at));
+        }
+        self
     }
 
     /// How long the longest election time-out is, when clocks are right.
@@ -204,7 +236,7 @@ impl fmt::Display for Plan {
         let Timing { heartbeat, election_min, election_max, .. } = self.timing;
         write!(
             f,
-            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, storm: {:?}, warm: {}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
+            "{} nodes {:?}, {} of them from the start, operated: {}, forgetful: {}, storm: {:?}, warm: {}, first start: {} without {:?}, lease: {:?}, ticks of {} us, heartbeat {heartbeat}, election {election_min} to \
              {election_max}, logs {:?}, datagrams {:?}, tables {:?}, window {}, {:?}, {:?}, calm {:?}",
             self.ids.len(),
             self.ids,
@@ -213,6 +245,8 @@ impl fmt::Display for Plan {
             self.is_forgetful,
             self.storm,
             self.is_warm,
+            self.is_first_start,
+            self.late,
             self.lease,
             self.tick.0,
             self.logs,
@@ -230,6 +264,7 @@ const PURPOSE: u64 = 1;
 const FORGETTING: u64 = 11;
 const STORMS: u64 = 12;
 const WARMTH: u64 = 13;
+const STARTING: u64 = 14;
 
 fn cluster_size(chance: &mut Chance) -> usize {
     match chance.below(100) {

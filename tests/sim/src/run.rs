@@ -165,6 +165,8 @@ impl Run {
         for node in 0..self.hosts.len() {
             let life = self.hosts[node].life;
             let first = Micros(self.chance.below(self.plan.election().0));
+            let late = self.plan.late.iter().find(|(place, _)| *place == node);
+            let first = late.map_or(first, |(_, at)| *at);
             self.queue.put_at(first, Event::Start { node, life });
         }
         for client in 0..self.clients.len() {

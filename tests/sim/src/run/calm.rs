@@ -1,11 +1,14 @@
 //! The faults stop, and all must be well soon (invariant 12); and what a run leaves to count.
 
-use coracle::{Condition, Term};
+use std::collections::BTreeSet;
+
+use coracle::{Condition, Epoch, Index, Term};
 
 use super::{Event, Outcome, Run};
 use crate::clock::TRUE_RATE;
 use crate::invariants::{Verdict, ensure};
 use crate::network::Partition;
+use crate::peer::Peer;
 use crate::plan::Tables;
 use crate::queue::Micros;
 
@@ -55,6 +58,10 @@ impl Run {
         if leader.is_none() && self.has_gone_beyond {
             return self.begin_anew();
         }
+        if self.is_divided() {
+            self.counts.add("first starts that were divided", 1);
+            return Ok(());
+        }
         ensure(12, leader.is_some(), || {
             format!("{LEADER_WITHIN} election time-outs after the faults nobody leads")
         })
@@ -66,7 +73,7 @@ impl Run {
         self.counts.add("clients that were never answered", waiting as u64);
         let has_lost = self.has_lost();
         let is_roomy = self.plan.tables == Tables::Roomy;
-        ensure(12, waiting == 0 || has_lost || !is_roomy, || {
+        ensure(12, waiting == 0 || has_lost || !is_roomy || self.is_divided(), || {
             format!("{waiting} clients wait for an answer although all is well")
         })
     }
@@ -77,26 +84,35 @@ impl Run {
             let status = host.peer.as_ref().map(|peer| peer.raft().status());
             self.note(|| format!("n{node} ends as {status:?}"));
         }
+        if self.is_divided() {
+            return Ok(());
+        }
         let Some(leader) = self.leader() else {
             return ensure(12, false, || "in the end nobody leads".to_owned());
         };
         let Some(peer) = &self.hosts[leader].peer else { return Ok(()) };
         let raft = peer.raft();
         let (epoch, term, last) = (raft.hard_state().epoch, raft.term(), raft.last().index);
-        let is_choked = self.has_a_full_log() && self.has_lost();
+        let has_dead = self.has_lost() || self.plan.is_first_start;
+        let is_choked = self.has_a_full_log() && has_dead;
         if is_choked && raft.commit() < last {
-            // One of the voters is dead, and logs are full of what an earlier leader has left: the
-            // first entry of this one, which would commit it, finds no room behind that.
+            // One of the voters is dead or was absent, and logs are full of what an earlier leader has
+            // left: the first entry of this one, which would commit it, finds no room behind that.
             self.counts.add("clusters choked by full logs beside a lost disk", 1);
             return Ok(());
         }
         let members = raft.configuration().members.clone();
         let mut strangers = 0;
+        let mut strays = 0;
         let mut agreeing = 0;
         let mut stray = None;
         for node in 0..self.hosts.len() {
             let Some(peer) = &self.hosts[node].peer else { continue };
             let raft = peer.raft();
+            if self.is_elsewhere(&**peer, epoch) {
+                strays += 1;
+                continue;
+            }
             if !members.iter().any(|member| member.member == raft.member()) {
                 strangers += 1;
                 continue;
@@ -109,13 +125,19 @@ impl Run {
             }
         }
         self.counts.add("nodes that are no members in the end", strangers);
-        let has_lost = self.has_lost();
-        ensure(12, strangers == 0 || !has_lost || self.plan.is_operated, || {
-            format!("in the end {strangers} nodes that have lost their disks are not replaced")
+        self.counts.add("nodes in a first start of their own in the end", strays);
+        let comes_in = self.has_lost() || self.plan.is_first_start;
+        ensure(12, strangers == 0 || !comes_in || self.plan.is_operated, || {
+            format!("in the end {strangers} nodes that are new or have lost their disks are out")
         })?;
-        // A member whose disk is lost has another life now, which is no member.
+        if !self.plan.late.is_empty() {
+            self.counts.add("first starts without some", 1);
+        }
+        // A member whose disk is lost has another life now, which is no member; and one that was
+        // named in two first starts is in one of them.
         let is_here = |member: &&coracle::Member| {
-            let lives = self.hosts.iter().filter_map(|host| host.peer.as_ref());
+            let peers = self.hosts.iter().filter_map(|host| host.peer.as_ref());
+            let lives = peers.filter(|peer| !self.is_elsewhere(&***peer, epoch));
             lives.map(|peer| peer.raft().member()).any(|life| life == member.member)
         };
         let expected = members.iter().filter(is_here).count();
@@ -169,6 +191,22 @@ impl Run {
         self.counts.add("nodes halted in the end", halted);
         self.counts.add("clusters given up by their operator", 1);
         ensure(12, halted + hopeless > 0, || "nobody leads, and nobody says why".to_owned())
+    }
+
+    /// Whether a first start was begun twice, and so many nodes are bound to each that neither has a
+    /// majority: then nothing was ever done, and operators start anew with empty disks.
+    fn is_divided(&self) -> bool {
+        let peers = self.hosts.iter().filter_map(|host| host.peer.as_ref());
+        let epochs = peers.map(|peer| peer.raft().hard_state().epoch);
+        let bound: BTreeSet<_> = epochs.filter(|epoch| *epoch != Epoch(0)).collect();
+        let is_unborn = |epoch: &Epoch| self.chronicle.committed(*epoch) == Index::ZERO;
+        self.plan.is_first_start && bound.len() > 1 && bound.iter().all(is_unborn)
+    }
+
+    /// Whether a node is bound to another of two first starts.
+    fn is_elsewhere(&self, peer: &dyn Peer, epoch: Epoch) -> bool {
+        let other = peer.raft().hard_state().epoch;
+        self.plan.is_first_start && other != epoch && other != Epoch(0)
     }
 
     fn highest_term(&self) -> Term {

@@ -2,7 +2,7 @@
 //! whether those who are left could agree on anything. What it asks for may still be refused, cut
 //! off by a crash, or undone by a new leader.
 
-use coracle::{Address as MemberAddress, Change, MemberId, NodeId, Part};
+use coracle::{Address as MemberAddress, Change, Epoch, MemberId, NodeId, Part};
 
 use super::step::halves;
 use super::{Event, Run};
@@ -65,6 +65,7 @@ impl Run {
     fn draw_change(&mut self, leader: usize) -> Option<Change> {
         let peer = self.hosts[leader].peer.as_ref()?;
         let members = peer.raft().configuration().members.clone();
+        let epoch = peer.raft().hard_state().epoch;
         let node = self.chance.place(self.hosts.len());
         let id = self.plan.ids[node];
         let named: Vec<_> = members.iter().filter(|member| member.member.id == id).collect();
@@ -95,37 +96,58 @@ impl Run {
             .collect();
         match self.chance.below(3) {
             0 if is_learner => Some(Change::Promote(id)),
-            _ if !is_learner && !self.has_quorum(&rest, None) => None,
+            _ if !is_learner && !self.has_quorum(&rest, epoch, None) => None,
             1 => Some(Change::Demote(id)),
             _ => Some(Change::Remove(id)),
         }
     }
 
     /// Whether most of these lives are there, or will come back, without this node.
-    fn has_quorum(&self, voters: &[MemberId], without: Option<usize>) -> bool {
+    fn has_quorum(&self, voters: &[MemberId], epoch: Epoch, without: Option<usize>) -> bool {
         let without = without.map(|node| self.plan.ids[node]);
-        let lives = |member: &&MemberId| Some(member.id) != without && self.is_alive(**member);
+        let lives =
+            |member: &&MemberId| Some(member.id) != without && self.is_alive(**member, epoch);
         2 * voters.iter().filter(lives).count() > voters.len()
     }
 
-    /// Whether a life has not been lost with its disk.
-    fn is_alive(&self, member: MemberId) -> bool {
+    /// Whether a life has not been lost with its disk, was not absent from the first start, and is in
+    /// no other one.
+    fn is_alive(&self, member: MemberId, epoch: Epoch) -> bool {
         let Some(node) = self.place_of(member.id) else { return false };
-        match &self.hosts[node].peer {
-            Some(peer) => peer.raft().member() == member,
-            None => {
-                let hard = self.disks[node].0.borrow().durable().hard.unwrap_or_default();
-                hard.incarnation == member.incarnation
-            }
+        if !member.has_life() {
+            return false;
         }
+        let hard = match &self.hosts[node].peer {
+            Some(peer) => peer.raft().hard_state(),
+            None => self.disks[node].0.borrow().durable().hard.unwrap_or_default(),
+        };
+        hard.incarnation == member.incarnation && [epoch, Epoch(0)].contains(&hard.epoch)
     }
 
     /// Whether a disk may be lost: whatever configuration anybody knows, most of its voters stay.
+    ///
+    /// Nor may all founders be blank at once: they would take that for their first start.
     pub(super) fn may_lose(&self, node: usize) -> bool {
+        let holds = |place: usize| {
+            let hard = self.disks[place].0.borrow().durable().hard;
+            place != node && hard.is_some_and(|hard| hard.epoch.0 != 0)
+        };
+        let is_founder = node < self.plan.founders;
+        if is_founder && !(0..self.plan.founders).any(holds) {
+            return false;
+        }
         self.hosts.iter().all(|host| {
             let Some(peer) = &host.peer else { return false };
-            let halves = halves(peer.raft().configuration());
-            halves.iter().all(|half| half.is_empty() || self.has_quorum(half, Some(node)))
+            let epoch = peer.raft().hard_state().epoch;
+            let configuration = peer.raft().configuration();
+            let id = self.plan.ids[node];
+            // One that is about to be promoted may get its vote when it is gone already.
+            let is_recruit = |it: &coracle::Member| it.member.id == id && it.part == Part::Recruit;
+            let halves = halves(configuration);
+            !configuration.members.iter().any(is_recruit)
+                && halves
+                    .iter()
+                    .all(|half| half.is_empty() || self.has_quorum(half, epoch, Some(node)))
         })
     }
 

@@ -5,7 +5,7 @@ use coracle::message::Message;
 use coracle::wire::{Introduction, Route, decode, encode};
 use coracle::{
     Checksum, Destination, EntryId, EntryKind, Index, MemberId, NodeError, NodeId, Part, Receipt,
-    RoleName,
+    RoleName, Term,
 };
 
 use super::{Event, Run};
@@ -62,6 +62,12 @@ impl Scene for Stage<'_> {
 
     fn digest(&self) -> u64 {
         self.peer.machine().digest()
+    }
+
+    fn is_term_durable(&self, member: MemberId, term: Term) -> bool {
+        let Some(disk) = self.disk_of(member) else { return false };
+        let hard = disk.0.borrow().durable().hard.unwrap_or_default();
+        hard.incarnation == member.incarnation && hard.term >= term
     }
 }
 

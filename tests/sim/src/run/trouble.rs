@@ -117,7 +117,8 @@ impl Run {
                     self.crash(node, down);
                     return Ok(());
                 }
-                let is_too_much = self.plan.is_operated && !self.may_lose(node)
+                let is_careful = self.plan.is_operated || self.plan.is_first_start;
+                let is_too_much = is_careful && !self.may_lose(node)
                     || self.plan.is_forgetful && !self.may_forget(node);
                 if is_too_much {
                     return Ok(());

@@ -115,11 +115,7 @@ fn message_text(message: &Message<'_>) -> (&'static str, String) {
             },
         ),
         Message::Boot(members) => {
-            let name = |it: Member| match it.member.has_life() {
-                true => it.member.id.to_string(),
-                false => format!("({})", it.member.id),
-            };
-            let ids: Vec<_> = members.iter().map(name).collect();
+            let ids: Vec<_> = members.iter().map(|it| name(&it)).collect();
             ("boot", format!("members {}", ids.join(" ")))
         }
         Message::BootReply(reply) => {
@@ -211,11 +207,19 @@ pub fn admin_answer_text(answer: &AdminAnswer<'_>) -> String {
     format!("{answer:?}")
 }
 
+/// A member; in brackets if it was absent from a first start and has no life yet.
+fn name(named: &Member) -> String {
+    match named.member.has_life() {
+        true => named.member.id.to_string(),
+        false => format!("({})", named.member.id),
+    }
+}
+
 /// Who is a member, and what each counts for unless it is an ordinary voter.
 pub fn members<'m>(members: impl IntoIterator<Item = &'m Member>) -> String {
     let text = |named: &Member| match named.part {
-        Part::Voter => named.member.id.to_string(),
-        part => format!("{}:{part}", named.member.id),
+        Part::Voter => name(named),
+        part => format!("{}:{part}", name(named)),
     };
     let text: Vec<_> = members.into_iter().map(text).collect();
     if text.is_empty() { "nobody".to_owned() } else { text.join(" ") }

@@ -13,11 +13,12 @@ use crate::script::{Done, Loudness, Stop};
 pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "cluster",
-        usage: "cluster NODES [spare NODES] [seed N] [heartbeat T] [election MIN MAX] [log BYTES SLOTS] \
+        usage: "cluster NODES [spare NODES] [first-start NODES] [seed N] [heartbeat T] [election MIN MAX] [log BYTES SLOTS] \
                 [datagram BYTES] [window BYTES] [tables tiny|small|roomy] \
                 [lease PERMILLE] [latency T]",
         about: "makes nodes 1 to NODES with empty disks and starts them, and behind them spare \
-                ones that know nobody and wait to be taken in; what is on its way takes \
+                ones that know nobody and wait to be taken in; with `first-start` all are told that this \
+                is one, and so many are started, the lowest ids; what is on its way takes \
                 `latency` ticks when time passes; with a `lease` clocks drift by so many thousandths \
                 at most",
         loudness: Loudness::Quiet,
@@ -50,6 +51,9 @@ fn cluster(world: &mut World, words: &mut Words<'_>) -> Done {
     let mut sizes = Sizes::default();
     while let Some(word) = words.take() {
         match word {
+            "first-start" => {
+                sizes.first_start = Some(words.number("how many of them are started")?);
+            }
             "spare" => sizes.spare = words.number("the number of spare nodes")?,
             "seed" => sizes.seed = words.number("a seed")?,
             "heartbeat" => sizes.heartbeat = words.number("ticks")?,
@@ -81,7 +85,8 @@ fn cluster(world: &mut World, words: &mut Words<'_>) -> Done {
     *world = World::new(plan, nodes);
     world.loudness = Loudness::Quiet;
     world.wire.latency = Micros(sizes.latency);
-    for place in 0..nodes {
+    let present = sizes.first_start.and_then(|count| usize::try_from(count).ok());
+    for place in 0..present.unwrap_or(nodes).min(nodes) {
         world.start(place)?;
         world.poll_all(place)?;
     }
@@ -89,6 +94,7 @@ fn cluster(world: &mut World, words: &mut Words<'_>) -> Done {
 }
 
 struct Sizes {
+    first_start: Option<u64>,
     lease: Option<Lease>,
     spare: u64,
     seed: u64,
@@ -104,6 +110,7 @@ struct Sizes {
 impl Default for Sizes {
     fn default() -> Self {
         Self {
+            first_start: None,
             lease: None,
             spare: 0,
             seed: 1,
@@ -134,6 +141,7 @@ impl Sizes {
         }
         let mut plan = Plan::new(self.seed);
         plan.founders = founders;
+        plan.is_first_start = self.first_start.is_some();
         plan.lease = self.lease;
         plan.ids = (1..).map(coracle::NodeId).take(nodes).collect();
         plan.logs = vec![log; nodes];
