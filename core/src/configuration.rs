@@ -194,8 +194,9 @@ pub const MIN_DATAGRAM: u16 = 256;
 /// A member whose log is small states a smaller datagram, but never below this, in bytes.
 pub(crate) const MIN_STATED_DATAGRAM: u16 = 128;
 
-/// Members in their encoded form, checked: by ascending id and incarnation, no incarnation zero,
-/// and a voter in each half.
+/// Members in their encoded form, checked: by ascending id and incarnation, and in each half a voter
+/// whose incarnation is not zero. Zero is the life of a member that was absent when its cluster was
+/// started by a majority: nobody speaks as it, so it counts among the voters and never votes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Members<'a>(&'a [u8]);
@@ -204,19 +205,18 @@ impl<'a> Members<'a> {
     /// Checks encoded members. `None` if they are not well-formed.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let mut below = MemberId::default();
+        let mut below = None;
         let mut has_voter = (false, false);
         let mut rest = bytes;
         // The rest gets shorter each time.
         while !rest.is_empty() {
             let (Member { member, datagram, part, address: _ }, after) = decode_member(rest)?;
-            let is_sound = member.incarnation.0 != 0 && datagram >= MIN_STATED_DATAGRAM;
-            if member <= below || !is_sound {
+            if Some(member) <= below || datagram < MIN_STATED_DATAGRAM {
                 return None;
             }
-            has_voter.0 |= part.is_in_new_half();
-            has_voter.1 |= part.is_in_old_half();
-            below = member;
+            has_voter.0 |= part.is_in_new_half() && member.has_life();
+            has_voter.1 |= part.is_in_old_half() && member.has_life();
+            below = Some(member);
             rest = after;
         }
         (has_voter == (true, true)).then_some(Self(bytes))

@@ -16,7 +16,8 @@ pub enum Message<'a> {
     Hello(Hello),
     /// The answer to a hello.
     HelloReply(HelloReply),
-    /// The coordinator proposes the members of a new epoch; accepting it binds to nothing.
+    /// The coordinator proposes the members of a new epoch; accepting it binds to nothing. Those that
+    /// are absent from a first start have incarnation zero.
     Boot(Members<'a>),
     /// The answer to a boot.
     BootReply(BootReply),
@@ -166,6 +167,9 @@ pub enum Standing {
     },
     /// It was started with another list of ids, so the two are not one cluster.
     OtherIds,
+    /// It has joined no epoch, holds nothing, and its operator says that it never did: a majority of
+    /// such nodes may start the cluster.
+    FirstStart,
 }
 
 /// The answer to a boot.

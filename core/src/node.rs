@@ -208,8 +208,13 @@ impl<P: Platform, const MEMBERS: usize, const SESSIONS: usize, const PENDING: us
     Node<P, MEMBERS, SESSIONS, PENDING>
 {
     /// A node of these parts. A raft that was recovered is followed by [`restore`](Self::restore),
-    /// if there is a snapshot.
-    pub const fn new(raft: RaftOf<P, MEMBERS>, storage: P::Storage, machine: P::Machine) -> Self {
+    /// if there is a snapshot. With a storage that is not durable
+    /// [`Options::is_first_start`](crate::Options::is_first_start) counts for nothing: the process
+    /// that takes this one's place would say it too.
+    pub fn new(mut raft: RaftOf<P, MEMBERS>, storage: P::Storage, machine: P::Machine) -> Self {
+        if !storage.is_durable() {
+            raft.waive_first_start();
+        }
         Self {
             raft,
             storage,

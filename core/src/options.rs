@@ -70,6 +70,15 @@ pub struct Options {
     /// Whether the node waits until the leader of a cluster adds it, instead of forming a cluster
     /// with the others that it is started with.
     pub is_joining: bool,
+    /// Whether the operator says that this cluster is started for the very first time: then a majority
+    /// of the nodes that are told so forms it, and the others come in later.
+    ///
+    /// It must be true only of a node that never was in the cluster with anything stored, and must be
+    /// taken away once the cluster is formed. A node that has lost its disk and says it together with
+    /// others that are cut off makes a second cluster, beside the one that it has forgotten. It
+    /// changes nothing for a node that has stored its epoch, and a [`Node`](crate::Node) whose storage
+    /// is not durable does not say it.
+    pub is_first_start: bool,
 }
 
 impl Options {
@@ -87,6 +96,7 @@ impl Options {
             priority: 100,
             address: Address::EMPTY,
             is_joining: false,
+            is_first_start: false,
         }
     }
 
@@ -108,6 +118,9 @@ impl Options {
         }
         if self.lease.is_some_and(|lease| lease.span(election_min) <= heartbeat) {
             return Err(SetupError::Lease);
+        }
+        if self.is_joining && self.is_first_start {
+            return Err(SetupError::FirstStart);
         }
         if self.window_bytes == 0 {
             return Err(SetupError::Window);
@@ -168,6 +181,8 @@ pub enum SetupError {
     LogTooSmall,
     /// What was stored names no incarnation, or is not of one piece.
     Stored,
+    /// The node is to join a cluster and to start one.
+    FirstStart,
 }
 
 impl core::fmt::Display for SetupError {
@@ -199,6 +214,9 @@ impl core::fmt::Display for SetupError {
                 "the log has fewer than {MIN_LOG_SLOTS} slots, or too few bytes for the members"
             ),
             Self::Stored => f.write_str("the stored state is not of one piece"),
+            Self::FirstStart => {
+                f.write_str("a node either joins a cluster or starts one for the first time")
+            }
         }
     }
 }

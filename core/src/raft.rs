@@ -8,6 +8,7 @@ mod change;
 mod election;
 mod evidence;
 mod fingerprint;
+mod first_start;
 mod follower;
 mod formation;
 mod image;

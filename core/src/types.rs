@@ -169,6 +169,15 @@ pub struct MemberId {
     pub incarnation: Incarnation,
 }
 
+impl MemberId {
+    /// Whether this life is known. It is not of a member that was absent when its cluster was started
+    /// by a majority, until its first life takes its place.
+    #[must_use]
+    pub const fn has_life(self) -> bool {
+        self.incarnation.0 != 0
+    }
+}
+
 /// What a node must never forget (figure 2, "persistent state"), beside its log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -105,7 +105,7 @@ fn every_kind_occurs_in_every_form_that_it_has() {
 #[test]
 fn every_variant_occurs() {
     let text: String = vectors().into_iter().map(|vector| vector.meaning + "\n").collect();
-    let variants = "Blank In OtherIds Matched Mismatch Stale Open Command Query Status Opened \
+    let variants = "standing:Blank In OtherIds FirstStart Matched Mismatch Stale Open Command Query Status Opened \
         Applied Answered NotLeader(Some NotLeader(None Busy Unknown SessionExpired Malformed \
         TooLarge AnswerLongerThanRequest Peers Taken Change(Add Change(Remove Change(Promote \
         Change(Demote Transfer(Some Transfer(None Admin(Members Changed NotChanged(NotLeader \

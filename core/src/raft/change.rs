@@ -105,7 +105,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if members == self.configuration.members {
             return Err(ChangeError::NothingToDo);
         }
-        let has_voter = members.iter().any(|member| member.part.is_in_new_half());
+        let has_voter =
+            members.iter().any(|member| member.part.is_in_new_half() && member.member.has_life());
         if !has_voter {
             return Err(ChangeError::LastVoter);
         }
@@ -204,7 +205,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     }
 
     fn add(&self, members: &mut Vec<Member, N>, member: Member) -> Result<(), ChangeError> {
-        if member.member.incarnation.0 == 0 {
+        if !member.member.has_life() {
             return Err(ChangeError::UnknownMember);
         }
         let is_known = |named: &Member| named.member == member.member;

@@ -134,7 +134,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         let ours = self.hard.epoch;
         let (epoch, has_no_hope) = match reply.standing {
-            Standing::Blank => (Epoch(0), true),
+            Standing::Blank | Standing::FirstStart => (Epoch(0), true),
             Standing::In { epoch, hopeless, leader: _ } => (epoch, hopeless || epoch != ours),
             Standing::OtherIds => (ours, false),
         };

@@ -3,7 +3,8 @@
 //! Every blank node asks all others who they are, in rounds; only answers with the round's nonce
 //! count. The lowest id coordinates: when all have answered blank it fixes the members, has each of
 //! them accept, which binds nobody, and then forms the epoch: its log begins with the members. The
-//! first append or vote request of an epoch takes a blank node into it.
+//! first append or vote request of an epoch takes a blank node into it. What a majority may do in a
+//! first start: `first_start`.
 
 use heapless::Vec;
 use rand_core::Rng;
@@ -31,10 +32,14 @@ pub(crate) struct Formation {
     nonce: Nonce,
     /// Who answered it at all.
     pub(crate) answered: PeerSet,
-    /// Who answered it blank.
-    blank: PeerSet,
+    /// Who answered it blank, whether it is in a first start or not.
+    pub(super) blank: PeerSet,
+    /// Who of them said that it is in a first start.
+    pub(super) starting: PeerSet,
     /// The epoch that the coordinator has proposed in this round.
-    booting: Option<Epoch>,
+    pub(super) booting: Option<Epoch>,
+    /// Whom it names with their lives.
+    named: PeerSet,
     accepted: PeerSet,
     /// When those who have not answered are asked again.
     pub(crate) resend_at: Ticks,
@@ -45,14 +50,17 @@ pub(crate) struct Formation {
 impl Formation {
     /// The content, for fingerprints.
     pub(crate) fn words(&self) -> [u64; 5] {
-        let sets = [self.answered, self.blank, self.accepted].map(|set| u64::from(set.bits()));
-        let [answered, blank, accepted] = sets;
-        [self.nonce.0, answered, blank, accepted, self.booting.unwrap_or_default().0]
+        let two = |one: PeerSet, other: PeerSet| {
+            u64::from(one.bits()) | u64::from(other.bits()).rotate_left(32)
+        };
+        let accepted = u64::from(self.accepted.bits());
+        let (answers, members) = (two(self.answered, self.starting), two(self.blank, self.named));
+        [self.nonce.0, answers, members, accepted, self.booting.unwrap_or_default().0]
     }
 }
 
 /// How many times the questions of a round are repeated before it is given up.
-const REPEATS: u64 = 8;
+pub(super) const REPEATS: u64 = 8;
 
 impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// Begins a round of hellos with a new nonce; all earlier answers are forgotten.
@@ -76,7 +84,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         self.arm(resend_at);
     }
 
-    fn everybody(&self) -> PeerSet {
+    pub(super) fn everybody(&self) -> PeerSet {
         let mut everybody = PeerSet::EMPTY;
         (0..self.links.len()).for_each(|peer| everybody.insert(peer));
         everybody
@@ -97,9 +105,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             return self.start_hello_round();
         }
         formation.resend_at = next;
-        let settled =
-            if formation.booting.is_some() { formation.accepted } else { formation.answered };
-        self.sends = everybody.without(settled);
+        self.sends = match formation.booting {
+            Some(_) => formation.named.without(formation.accepted),
+            None => everybody.without(formation.answered),
+        };
+        if let Some(present) = self.first_start() {
+            self.start_boot(present);
+        }
     }
 
     /// Writes a hello, or the coordinator's proposal.
@@ -114,7 +126,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         let route = self.route_outside(link.id, link.blank, Epoch(0));
         let mut space = [[0; MEMBER_BYTES_MAX]; N];
-        let members = self.write_members(&mut space)?;
+        let members = self.write_members(formation.named, &mut space)?;
         self.seal_to(peer, route, &Message::Boot(members), buffer)
     }
 
@@ -124,18 +136,27 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         Message::Hello(Hello { nonce, ids, datagram, padding: [0; HELLO_PADDING] })
     }
 
-    /// We and all that have answered this round blank, by ascending id.
-    fn candidates(&self) -> Vec<Member, N> {
+    /// We and all others, by ascending id: those that are `named` with the life that has answered
+    /// this round blank, and those that are absent with none.
+    fn candidates(&self, named: PeerSet) -> Vec<Member, N> {
         let us = Member {
             address: self.options.address,
             ..Member::voter(self.member(), self.stated_datagram())
         };
-        let them = |link: &Link| Member {
-            address: link.address,
-            ..Member::voter(MemberId { id: link.id, incarnation: link.blank }, link.datagram)
+        let them = |(peer, link): (usize, &Link)| match named.contains(peer) {
+            true => Member {
+                address: link.address,
+                ..Member::voter(MemberId { id: link.id, incarnation: link.blank }, link.datagram)
+            },
+            // How much it takes is not known: that it makes no difference is assumed.
+            false => Member::voter(
+                MemberId { id: link.id, incarnation: Incarnation(0) },
+                self.stated_datagram(),
+            ),
         };
-        let below = self.links.iter().filter(|link| link.id < self.options.id).map(them);
-        let above = self.links.iter().filter(|link| link.id > self.options.id).map(them);
+        let links = || self.links.iter().enumerate();
+        let below = links().filter(|(_, link)| link.id < self.options.id).map(them);
+        let above = links().filter(|(_, link)| link.id > self.options.id).map(them);
         let mut candidates = Vec::new();
         for member in below.chain([us]).chain(above) {
             // There is room: that was checked when the node was set up.
@@ -144,9 +165,13 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         candidates
     }
 
-    fn write_members<'s>(&self, space: &'s mut [[u8; MEMBER_BYTES_MAX]; N]) -> Option<Members<'s>> {
+    fn write_members<'s>(
+        &self,
+        named: PeerSet,
+        space: &'s mut [[u8; MEMBER_BYTES_MAX]; N],
+    ) -> Option<Members<'s>> {
         let space = space.as_flattened_mut();
-        let length = encode_members(&self.candidates(), space)?;
+        let length = encode_members(&self.candidates(named), space)?;
         Members::parse(space.get(..length)?)
     }
 
@@ -167,6 +192,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     pub(super) fn standing(&self, same_ids: bool) -> Standing {
         match &self.role {
             _ if !same_ids => Standing::OtherIds,
+            Role::Blank(_) if self.options.is_first_start => Standing::FirstStart,
             Role::Blank(_) => Standing::Blank,
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {
                 let (epoch, leader) = (self.hard.epoch, self.leader());
@@ -195,35 +221,47 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         }
         formation.answered.insert(peer);
         match reply.standing {
-            Standing::Blank if formation.booting.is_none() => {
+            Standing::Blank | Standing::FirstStart if formation.booting.is_none() => {
                 link.blank = introduction.from.incarnation;
                 link.datagram = reply.datagram;
                 link.address = reply.address;
                 formation.blank.insert(peer);
+                match reply.standing {
+                    Standing::FirstStart => formation.starting.insert(peer),
+                    Standing::Blank | Standing::In { .. } | Standing::OtherIds => {
+                        formation.starting.remove(peer);
+                    }
+                }
             }
-            Standing::Blank if link.blank == introduction.from.incarnation => {}
-            // A member was restarted or has joined another epoch: choose anew.
-            Standing::Blank | Standing::In { .. } => {
+            Standing::Blank | Standing::FirstStart
+                if link.blank == introduction.from.incarnation => {}
+            // A member was restarted, has joined another epoch, or was absent: choose anew.
+            Standing::Blank | Standing::FirstStart | Standing::In { .. } => {
                 if formation.booting.is_some() {
                     return self.start_hello_round();
                 }
+                formation.blank.remove(peer);
             }
-            Standing::OtherIds => count(&mut self.counters.other_ids),
+            Standing::OtherIds => {
+                formation.blank.remove(peer);
+                count(&mut self.counters.other_ids);
+            }
         }
         if is_lowest && formation.booting.is_none() && formation.blank == everybody {
-            self.start_boot();
+            self.start_boot(everybody);
         }
     }
 
-    /// Everybody is there and blank: propose us all as the members of an epoch.
-    fn start_boot(&mut self) {
+    /// Proposes us and these, who are there and blank, and the absent ones if that is not everybody,
+    /// as the members of an epoch.
+    fn start_boot(&mut self, named: PeerSet) {
         let mut space = [[0; MEMBER_BYTES_MAX]; N];
-        let Some(members) = self.write_members(&mut space) else { return };
+        let Some(members) = self.write_members(named, &mut space) else { return };
         let epoch = members.epoch(self.options.cluster);
-        let everybody = self.everybody();
         if let Role::Blank(formation) = &mut self.role {
             formation.booting = Some(epoch);
-            self.sends = everybody;
+            formation.named = named;
+            self.sends = named;
         }
     }
 
@@ -234,14 +272,21 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         introduction: &Introduction,
         members: Members<'_>,
     ) {
-        let coordinator = members.iter().next().map(|first| first.member);
+        let mut present = members.iter().filter(|member| member.member.has_life());
+        let coordinator = present.next().map(|first| first.member);
+        let is_of_all = present.count() == self.links.len();
         let accepted = matches!(self.role, Role::Blank(_))
             && !self.options.is_joining
             && coordinator == Some(introduction.from)
             && members.count() == self.links.len() + 1
             && members.iter().all(|member| member.part == Part::Voter)
-            && members.iter().any(|member| member.member == self.member());
+            && members.iter().any(|member| member.member == self.member())
+            && (is_of_all || self.accepts_first_start(members));
         let epoch = members.epoch(self.options.cluster);
+        if accepted && !is_of_all {
+            // It has a round's time before we would propose anything ourselves.
+            self.start_hello_round();
+        }
         self.owe(peer, Owed::Boot { to: introduction.from.incarnation, epoch, accepted });
     }
 
@@ -251,11 +296,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         introduction: &Introduction,
         reply: &BootReply,
     ) {
-        let everybody = self.everybody();
         let Role::Blank(formation) = &mut self.role else { return self.count_stale() };
         let Some(link) = self.links.get(peer) else { return };
-        let is_current =
-            formation.booting == Some(reply.epoch) && link.blank == introduction.from.incarnation;
+        let is_current = formation.booting == Some(reply.epoch)
+            && formation.named.contains(peer)
+            && link.blank == introduction.from.incarnation;
         if !is_current {
             return self.count_stale();
         }
@@ -263,15 +308,16 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             return self.start_hello_round();
         }
         formation.accepted.insert(peer);
-        if formation.accepted == everybody {
+        if formation.accepted == formation.named {
             self.form();
         }
     }
 
     /// Forms the epoch: its first entry names the members, and we lead its first term.
     fn form(&mut self) {
+        let Role::Blank(Formation { named, .. }) = self.role else { return };
         let mut space = [[0; MEMBER_BYTES_MAX]; N];
-        let Some(members) = self.write_members(&mut space) else { return };
+        let Some(members) = self.write_members(named, &mut space) else { return };
         let first = Term(1);
         // An empty log has room for it: that was checked when the node was set up.
         let Ok(entry) = self.log.append(first, EntryKind::Configuration, members.bytes()) else {

@@ -6,6 +6,9 @@
 //! configuration names another, which is silent, the leader takes the new one in as a learner, and
 //! gives it the vote of the old one by a joint configuration once it has the log. A life that was
 //! taken into the epoch by a leader which then lost the entry that named it says hello again.
+//!
+//! A member that was absent from a first start is named without a life, which is silent for ever: its
+//! first life comes in the same way.
 
 use rand_core::Rng;
 
@@ -68,7 +71,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         };
         leader.question = None;
         let may_enter = match reply.standing {
-            Standing::Blank => true,
+            Standing::Blank | Standing::FirstStart => true,
             Standing::In { epoch, .. } => epoch == self.hard.epoch,
             Standing::OtherIds => false,
         };

@@ -320,6 +320,6 @@ fn stated_hopeless(bench: &mut Bench) -> Option<bool> {
     let sent = bench.answers_outside(life(THREE, 9), Message::Hello(hello));
     match sent.hello_reply_to(THREE)?.standing {
         Standing::In { hopeless, .. } => Some(hopeless),
-        Standing::Blank | Standing::OtherIds => None,
+        Standing::Blank | Standing::FirstStart | Standing::OtherIds => None,
     }
 }

@@ -13,6 +13,7 @@ pub mod candidacy;
 pub mod changes;
 pub mod commit;
 pub mod dead_epochs;
+pub mod first_start;
 pub mod formation;
 pub mod handover;
 pub mod hostile;

@@ -118,7 +118,10 @@ impl Host {
             format!("node {id} says {resumed:?} of an image that is intact: {}", image.is_intact)
         })?;
         self.is_resumed = resumed.is_ok();
-        is_void(&image.bytes)
+        let verdict = is_void(&image.bytes);
+        // It stays in memory, and must not be believed again after a crash.
+        self.image = Some(Image { is_intact: false, ..image });
+        verdict
     }
 
     /// The power goes.

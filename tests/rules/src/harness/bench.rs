@@ -131,10 +131,23 @@ impl Bench {
     #[must_use]
     #[inline(never)]
     pub fn blank_sized(count: u32, id: NodeId, seed: u64) -> Self {
-        let (options, others) = (options(id), others(id, count));
+        Self::blank_tuned(count, &options(id), seed)
+    }
+
+    /// One of `count` with this id that holds nothing, and whose operator says that this is the first
+    /// start.
+    #[must_use]
+    #[inline(never)]
+    pub fn first_start(count: u32, id: NodeId) -> Self {
+        Self::blank_tuned(count, &Options { is_first_start: true, ..options(id) }, 1)
+    }
+
+    fn blank_tuned(count: u32, options: &Options, seed: u64) -> Self {
+        let id = options.id;
+        let others = others(id, count);
         let memory = Small::fresh();
         let random = Random::new(seed);
-        let raft = Raft::new(&options, &others, memory, random, Checksum).expect("a sound set-up");
+        let raft = Raft::new(options, &others, memory, random, Checksum).expect("a sound set-up");
         let mut voters = voters(count);
         let own = voters.iter_mut().find(|voter| voter.member.id == id);
         own.expect("it is a member").member = raft.member();

@@ -73,6 +73,15 @@ impl<const N: usize, const KEPT: usize> Network<N, KEPT> {
         self.start_timed(ELECTION_MIN, ELECTION_MAX);
     }
 
+    /// Starts blank nodes whose operators say that this is the first start.
+    pub fn start_first(&mut self) {
+        for place in 0..N {
+            let options = Options { is_first_start: true, ..options(id(place)) };
+            let driver = blank(self.seed, N, &options);
+            assert!(self.nodes.push(driver).is_ok(), "there is room for all");
+        }
+    }
+
     /// Starts blank nodes with election timeouts of this range.
     pub fn start_timed(&mut self, election_min: Ticks, election_max: Ticks) {
         for place in 0..N {
@@ -260,6 +269,11 @@ impl<const N: usize, const KEPT: usize> Network<N, KEPT> {
     /// The process of a node ends; what is under way to it is lost.
     pub fn stop(&mut self, place: usize) {
         self.runs[place] = false;
+    }
+
+    /// A node that has not run yet does so now, or one that was stopped goes on as it was.
+    pub fn resume(&mut self, place: usize) {
+        self.runs[place] = true;
     }
 
     /// The nodes that run.

@@ -222,6 +222,8 @@ impl Run {
 
     pub(super) fn lose_disk(&mut self, node: usize) {
         self.disks[node].0.borrow_mut().wipe();
+        // An image that nobody has taken up is lost with it.
+        self.hosts[node].image = None;
         self.counts.add("disks lost", 1);
     }
 

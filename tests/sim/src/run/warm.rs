@@ -28,8 +28,11 @@ impl Run {
         let may_forget = self.calm.is_none() && self.may_forget(node);
         if may_forget && self.chance.permille(300) {
             self.counts.add("ends without an image", 1);
+            // What the life before left, and this one has taken up, is still there.
+            let void = self.hosts[node].image.take();
             self.fall(node, down);
             self.lose_disk(node);
+            self.hosts[node].image = void;
             return;
         }
         let Some(mut image) = self.retire(node) else { return self.fall(node, down) };

@@ -111,10 +111,15 @@ fn message_text(message: &Message<'_>) -> (&'static str, String) {
                 Standing::Blank => "blank".to_owned(),
                 Standing::In { leader, .. } => format!("in an epoch, leader {}", node(leader)),
                 Standing::OtherIds => "other ids".to_owned(),
+                Standing::FirstStart => "blank, first start".to_owned(),
             },
         ),
         Message::Boot(members) => {
-            let ids: Vec<_> = members.iter().map(|it| it.member.id.to_string()).collect();
+            let name = |it: Member| match it.member.has_life() {
+                true => it.member.id.to_string(),
+                false => format!("({})", it.member.id),
+            };
+            let ids: Vec<_> = members.iter().map(name).collect();
             ("boot", format!("members {}", ids.join(" ")))
         }
         Message::BootReply(reply) => {
