@@ -181,6 +181,12 @@ impl Session {
             self.limits.write = deadline.saturating_duration_since(Instant::now());
             let answer = self.finish(self.limits.write, settled);
             self.limits = limits;
+            if let Err(Failure::Unknown(_)) = &answer {
+                let why = self.silence(limits.write);
+                return Err(Failure::Unknown(format!(
+                    "{why}; it may have been done, or may still be: its epoch tells"
+                )));
+            }
             match answer? {
                 Ok(Done::Founded(epoch, last)) => return Ok((epoch, last)),
                 Ok(Done::Changed(_) | Done::Transferring(_) | Done::Roll(_)) => {
