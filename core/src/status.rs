@@ -40,8 +40,9 @@ impl core::fmt::Display for RoleName {
 pub enum Condition {
     /// It holds nothing, and waits for the others or for a leader.
     Blank,
-    /// It is in an epoch, but no committed configuration that it knows names it yet, or one is being
-    /// replaced by another. Whoever restarts nodes one after the other waits until it is ready.
+    /// It is in an epoch, but no committed configuration that it knows names it yet, or only as one
+    /// that is to get a vote, or one is being replaced by another. Whoever restarts nodes one after
+    /// the other waits until it is ready.
     CatchingUp,
     /// A committed configuration names it.
     Ready,

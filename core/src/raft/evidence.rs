@@ -209,14 +209,15 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let is_alone = self.leader().is_none();
         let configuration = &self.configuration;
         let is_settled = configuration.index <= self.commit && configuration.index > Index::ZERO;
+        // Until a recruit has its vote, the life that it replaces is the one that counts.
+        let named = configuration.find(self.member());
+        let is_what_it_will_be = named.is_some_and(|named| named.part != Part::Recruit);
         match &self.role {
             Role::Blank(_) => Condition::Blank,
             _ if self.evidence.is_dead && is_alone => Condition::Halted,
             _ if self.has_lost_majority() && is_alone => Condition::Hopeless,
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_)
-                if is_settled
-                    && !self.quorums.is_joint
-                    && configuration.find(self.member()).is_some() =>
+                if is_settled && !self.quorums.is_joint && is_what_it_will_be =>
             {
                 Condition::Ready
             }

@@ -353,6 +353,7 @@ macro_rules! for_each_rule {
                 a_read_on_any_node_sees_all_that_was_committed,
             ];
             replacing: [
+                a_new_life_is_ready_when_it_has_the_vote_of_the_old_one,
                 a_blank_life_of_a_silent_member_is_taken_in_when_it_has_answered,
                 the_new_life_gets_the_vote_of_the_old_one_when_it_has_the_log,
                 a_life_that_is_heard_is_not_replaced,

@@ -1,11 +1,13 @@
 //! How a member that comes back with nothing is replaced by its new life.
 
 use coracle::message::{Hello, HelloReply, Message, Standing};
-use coracle::{Address, Change, Epoch, Incarnation, Member, MemberId, Nonce, Part, RoleName};
+use coracle::{
+    Address, Change, Condition, Epoch, Incarnation, Member, MemberId, Nonce, Part, RoleName,
+};
 
 use crate::harness::{
     Bench, DATAGRAM_BYTES, ELECTION_MAX, ELECTION_MIN, HEARTBEAT, MEMBERS, ONE, Sent, Small, THREE,
-    at, matched, member, vote,
+    at, heartbeat, matched, member, vote, voters,
 };
 
 /// Replacing: a hello may be old, so the leader asks back, and believes the answer to that alone.
@@ -40,6 +42,23 @@ pub fn the_new_life_gets_the_vote_of_the_old_one_when_it_has_the_log() {
     beat(&mut bench);
     assert_eq!(lives(&bench), [(NEW.incarnation, Part::Voter)]);
     assert!(!bench.raft.is_changing());
+}
+
+/// Replacing: a life that is fed, and has no vote yet, is not ready, though a committed configuration
+/// names it: whoever restarted the next node now would leave too few.
+pub fn a_new_life_is_ready_when_it_has_the_vote_of_the_old_one() {
+    for (part, condition) in [
+        (Part::Recruit, Condition::CatchingUp),
+        (Part::Learner, Condition::Ready),
+        (Part::Voter, Condition::Ready),
+    ] {
+        let mut members = voters(3);
+        members[1].part = part;
+        let mut bench = Bench::stored(Small::fresh(), members, 1, None, &[1]);
+        assert_eq!(bench.raft.condition(), Condition::CatchingUp, "nothing is known committed");
+        bench.answers(ONE, heartbeat(1, at(1, 1), 1));
+        assert_eq!(bench.raft.condition(), condition, "{part:?}");
+    }
 }
 
 /// Replacing: a member that is heard is not replaced by whoever has its id.

@@ -1,6 +1,6 @@
 //! What a script may expect, and wait for.
 
-use coracle::{EntryId, RoleName};
+use coracle::{EntryId, Epoch, RoleName};
 
 use super::pattern::Pattern;
 use super::words::Words;
@@ -57,6 +57,26 @@ pub const CONDITIONS: &[Condition] = &[
         usage: "role NODES blank|follower|pre-candidate|candidate|leader|down",
         about: "that is what they are",
         check: role,
+    },
+    Condition {
+        name: "condition",
+        usage: "condition NODES blank|catching-up|ready|hopeless|halted",
+        about: "that is how far they are on their way to be of use, or that there is no way",
+        check: condition,
+    },
+    Condition {
+        name: "epoch",
+        usage: "epoch NODES NUMBER|none",
+        about: "they are in that one of the epochs that any node was ever in, the first of which \
+                is 1, or in none",
+        check: epoch,
+    },
+    Condition {
+        name: "life",
+        usage: "life NODES NUMBER",
+        about: "they are in that one of their lives, the first of which is 1: the next begins with \
+                a restart from nothing, or when a node leaves a dead epoch",
+        check: life,
     },
     Condition {
         name: "term",
@@ -187,6 +207,57 @@ fn role(world: &World, words: &mut Words<'_>) -> Result<Held, Stop> {
         if is != role.copied() {
             let is = is.map_or("down".to_owned(), |role| role.to_string());
             return Ok(Err(format!("{} is {is}", place + 1)));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn condition(world: &World, words: &mut Words<'_>) -> Result<Held, Stop> {
+    const CONDITIONS: &[coracle::Condition] = &[
+        coracle::Condition::Blank,
+        coracle::Condition::CatchingUp,
+        coracle::Condition::Ready,
+        coracle::Condition::Hopeless,
+        coracle::Condition::Halted,
+    ];
+    let places = nodes(world, words)?;
+    let name = words.word("a condition")?;
+    let name_of = |condition: coracle::Condition| condition.to_string().replace(' ', "-");
+    if !CONDITIONS.iter().any(|of| name_of(*of) == name) {
+        return Err(Stop::Misused(format!("no node is '{name}'")));
+    }
+    for place in places {
+        let is = world.peer(place).map(|peer| name_of(peer.raft().condition()));
+        let is = is.unwrap_or_else(|_| "down".to_owned());
+        if is != name {
+            return Ok(Err(format!("{} is {is}", place + 1)));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn epoch(world: &World, words: &mut Words<'_>) -> Result<Held, Stop> {
+    let places = nodes(world, words)?;
+    let expected = if words.has("none") { None } else { Some(words.number("an epoch")?) };
+    for place in places {
+        let epoch = world.peer(place)?.raft().hard_state().epoch;
+        let is = world.epochs.iter().position(|of| *of == epoch && epoch != Epoch(0));
+        let is = is.map(|before| before as u64 + 1);
+        if is != expected {
+            let is = is.map_or("none".to_owned(), |is| is.to_string());
+            return Ok(Err(format!("that of {} is {is}", place + 1)));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn life(world: &World, words: &mut Words<'_>) -> Result<Held, Stop> {
+    let places = nodes(world, words)?;
+    let number = number(words)?;
+    for place in places {
+        let is = world.lives[place].len() as u64;
+        if !number.has(is) {
+            return Ok(Err(format!("{} is in its life {is}", place + 1)));
         }
     }
     Ok(Ok(()))

@@ -102,7 +102,9 @@ impl World {
     pub fn observe(&mut self, place: usize) -> Done {
         let Some(peer) = self.hosts[place].peer.as_deref() else { return Ok(()) };
         let stage = Stage { peer, disks: &self.disks, ids: &self.plan.ids };
-        self.chronicle.look(place, &view(peer), &stage)?;
+        let view = view(peer);
+        self.chronicle.look(place, &view, &stage)?;
+        self.note_life(place, view.hard.epoch, view.member.incarnation);
         self.tell_changes(place);
         Ok(())
     }
@@ -129,7 +131,7 @@ impl World {
                 Ok(())
             }
             NodeEvent::LeftEpoch { epoch: _ } => {
-                self.tell(Loudness::Loud, &format!("{id} leaves its epoch, which is dead"));
+                self.tell(Loudness::Events, &format!("{id} leaves its epoch, which is dead"));
                 Ok(())
             }
             NodeEvent::Restored { last } => {
@@ -236,6 +238,9 @@ impl World {
         let disk = &self.disks[place];
         disk.0.borrow_mut().keep_only(kept);
         self.hosts[place].stop(disk);
+        if self.is_volatile() {
+            disk.0.borrow_mut().wipe();
+        }
         self.hosts[place].paused_until = crate::queue::Micros(0);
         self.notes[place] = super::world::Notes::default();
     }

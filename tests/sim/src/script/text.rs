@@ -109,7 +109,10 @@ fn message_text(message: &Message<'_>) -> (&'static str, String) {
             "hello-reply",
             match reply.standing {
                 Standing::Blank => "blank".to_owned(),
-                Standing::In { leader, .. } => format!("in an epoch, leader {}", node(leader)),
+                Standing::In { hopeless, leader, .. } => {
+                    let hopeless = if hopeless { ", hopeless" } else { "" };
+                    format!("in an epoch{hopeless}, leader {}", node(leader))
+                }
                 Standing::OtherIds => "other ids".to_owned(),
                 Standing::FirstStart => "blank, first start".to_owned(),
             },

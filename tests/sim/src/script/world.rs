@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use coracle::{EntryId, Index, NodeId, ReadId, Receipt, RoleName, Term};
+use coracle::{EntryId, Epoch, Incarnation, Index, NodeId, ReadId, Receipt, RoleName, Term};
 
 use super::client::Asker;
 use super::wire::{Flying, Wire};
@@ -31,6 +31,10 @@ pub struct World {
     pub wire: Wire,
     /// The clients, as far as they have asked for something.
     pub clients: Vec<Option<Asker>>,
+    /// Every epoch that a node was ever in, in the order of their beginnings.
+    pub epochs: Vec<Epoch>,
+    /// The lives of each node, in order.
+    pub lives: Vec<Vec<Incarnation>>,
     /// Everything that was ever seen.
     pub chronicle: Chronicle,
     /// The true time.
@@ -101,13 +105,19 @@ impl World {
     #[must_use]
     pub fn new(plan: Plan, nodes: usize) -> Self {
         let (hosts, disks) = (0..nodes).map(|place| Host::new(&plan, place)).unzip();
+        let mut chronicle = Chronicle::new(nodes);
+        if plan.disk.habits.is_memory {
+            chronicle.let_worlds_end();
+        }
         Self {
             hosts,
             disks,
             notes: vec![Notes::default(); nodes],
             wire: Wire::default(),
             clients: (0..CLIENTS).map(|_| None).collect(),
-            chronicle: Chronicle::new(nodes),
+            epochs: Vec::new(),
+            lives: vec![Vec::new(); nodes],
+            chronicle,
             now: Micros(0),
             loudness: Loudness::Loud,
             refused: None,
@@ -148,6 +158,30 @@ impl World {
     pub fn refuse(&mut self, who: &str, why: String) {
         self.say(&format!("{who} refuses: {why}"));
         self.refused = Some(why);
+    }
+
+    /// Whether nothing is stored.
+    #[must_use]
+    pub const fn is_volatile(&self) -> bool {
+        self.plan.disk.habits.is_memory
+    }
+
+    /// Refuses what makes sense with disks alone.
+    pub fn must_have_disks(&self) -> Done {
+        match self.is_volatile() {
+            true => Err(Stop::Misused("this cluster stores nothing".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    /// Notes in which epoch a node is, and as which life.
+    pub fn note_life(&mut self, place: usize, epoch: Epoch, life: Incarnation) {
+        if epoch != Epoch(0) && !self.epochs.contains(&epoch) {
+            self.epochs.push(epoch);
+        }
+        if self.lives[place].last() != Some(&life) {
+            self.lives[place].push(life);
+        }
     }
 
     /// The place of a node.
@@ -248,6 +282,8 @@ impl World {
             written: view.last,
         };
         drop(durable);
+        let (hard, member) = (view.hard, view.member);
+        self.note_life(place, hard.epoch, member.incarnation);
         self.notes[place] = Notes { seen, ..Notes::default() };
         self.tell_changes(place);
         Ok(())
@@ -320,7 +356,8 @@ impl World {
         seen.hard = hard;
         seen.written = last;
         let late = if is_late { " (not durable yet)" } else { "" };
-        let line = format!("{} writes {}{late}", place + 1, what.join(", "));
+        let verb = if self.is_volatile() { "keeps" } else { "writes" };
+        let line = format!("{} {verb} {}{late}", place + 1, what.join(", "));
         self.tell(Loudness::Loud, &line);
     }
 

@@ -21,7 +21,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "restart",
         usage: "restart NODES",
-        about: "they start from what their disks hold",
+        about: "they start from what their disks hold, or as another life where nothing is stored",
         loudness: Loudness::Loud,
         run: restart,
     },
@@ -49,6 +49,7 @@ fn crash(world: &mut World, words: &mut Words<'_>) -> Done {
     let mut kept = 0;
     match words.take() {
         None => {}
+        Some("keep") if world.is_volatile() => world.must_have_disks()?,
         Some("keep") => kept = words.number("how many writes")?,
         Some(when @ ("before" | "after")) => {
             let name = words.word("a kind of datagram")?;
@@ -98,6 +99,7 @@ fn restart(world: &mut World, words: &mut Words<'_>) -> Done {
 fn wipe(world: &mut World, words: &mut Words<'_>) -> Done {
     let places = nodes(world, words)?;
     words.end()?;
+    world.must_have_disks()?;
     for place in places {
         if world.is_up(place) {
             return Err(Stop::Misused(format!("node {} runs: crash it first", place + 1)));
@@ -113,6 +115,7 @@ fn disk(world: &mut World, words: &mut Words<'_>) -> Done {
     let count = words.maybe_number().unwrap_or(u64::MAX);
     let is_late = words.has("late");
     words.end()?;
+    world.must_have_disks()?;
     for place in places {
         let habits = |set: fn(&mut Habits)| set(&mut world.disks[place].0.borrow_mut().habits);
         match what {

@@ -13,11 +13,12 @@ use crate::script::{Done, Loudness, Stop};
 pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "cluster",
-        usage: "cluster NODES [spare NODES] [first-start NODES] [seed N] [heartbeat T] [election MIN MAX] [log BYTES SLOTS] \
+        usage: "cluster NODES [volatile] [spare NODES] [first-start NODES] [seed N] [heartbeat T] [election MIN MAX] [log BYTES SLOTS] \
                 [datagram BYTES] [window BYTES] [tables tiny|small|roomy] \
                 [lease PERMILLE] [latency T]",
         about: "makes nodes 1 to NODES with empty disks and starts them, and behind them spare \
-                ones that know nobody and wait to be taken in; with `first-start` all are told that this \
+                ones that know nobody and wait to be taken in; `volatile` nodes store nothing, so \
+                that a crash forgets everything; with `first-start` all are told that this \
                 is one, and so many are started, the lowest ids; what is on its way takes \
                 `latency` ticks when time passes; with a `lease` clocks drift by so many thousandths \
                 at most",
@@ -54,6 +55,7 @@ fn cluster(world: &mut World, words: &mut Words<'_>) -> Done {
             "first-start" => {
                 sizes.first_start = Some(words.number("how many of them are started")?);
             }
+            "volatile" => sizes.is_volatile = true,
             "spare" => sizes.spare = words.number("the number of spare nodes")?,
             "seed" => sizes.seed = words.number("a seed")?,
             "heartbeat" => sizes.heartbeat = words.number("ticks")?,
@@ -95,6 +97,7 @@ fn cluster(world: &mut World, words: &mut Words<'_>) -> Done {
 
 struct Sizes {
     first_start: Option<u64>,
+    is_volatile: bool,
     lease: Option<Lease>,
     spare: u64,
     seed: u64,
@@ -111,6 +114,7 @@ impl Default for Sizes {
     fn default() -> Self {
         Self {
             first_start: None,
+            is_volatile: false,
             lease: None,
             spare: 0,
             seed: 1,
@@ -156,6 +160,7 @@ impl Sizes {
             retransmit_min: Ticks(1),
         };
         let habits = &mut plan.disk.habits;
+        habits.is_memory = self.is_volatile;
         (habits.at_once, habits.failing) = (1000, 0);
         habits.snapshot_room = u64::MAX;
         (habits.hard_first, habits.snapshot_is_barrier) = (true, true);
@@ -180,6 +185,7 @@ fn form(world: &mut World, words: &mut Words<'_>) -> Done {
 
 fn stored(world: &mut World, words: &mut Words<'_>) -> Done {
     let place = world.place(words.id()?)?;
+    world.must_have_disks()?;
     if world.is_up(place) {
         return Err(Stop::Misused(format!("node {} runs: crash it first", place + 1)));
     }

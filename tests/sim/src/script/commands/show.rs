@@ -1,5 +1,7 @@
 //! What is so, told or expected.
 
+use coracle::Condition;
+
 use super::Command;
 use crate::script::condition::{check, nodes};
 use crate::script::words::Words;
@@ -17,8 +19,8 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "status",
         usage: "status [NODES]",
-        about: "role, term and leader, vote, log as runs of TERM.INDEX, and how much of it is \
-                committed, applied and durable",
+        about: "role, term and leader, vote, log as runs of TERM.INDEX, how much of it is \
+                committed, applied and durable, and whether it is hopeless or halted",
         loudness: Loudness::Events,
         run: status,
     },
@@ -76,9 +78,13 @@ fn status(world: &mut World, words: &mut Words<'_>) -> Done {
                 let vote = text::node(raft.hard_state().vote.map(|vote| vote.id));
                 let (commit, applied) = (raft.commit(), raft.applied());
                 let durable = raft.durable_index();
+                let despair = match raft.condition() {
+                    it @ (Condition::Hopeless | Condition::Halted) => format!(", {it}"),
+                    Condition::Blank | Condition::CatchingUp | Condition::Ready => String::new(),
+                };
                 format!(
                     "{}: {standing}, vote {vote}, log {log}, commit {commit}, applied {applied}, \
-                     durable {durable}",
+                     durable {durable}{despair}",
                     place + 1
                 )
             }
