@@ -130,7 +130,6 @@ impl Plan {
         let logs = log_sizes(nodes, chance);
         let is_forgetful = Chance::new(seed, FORGETTING).permille(200);
         let is_forgetful = !is_operated && founders > 2 && founders < NODES && is_forgetful;
-        let datagrams = datagrams(nodes, chance);
         let plan = Self {
             seed,
             cluster: ClusterId(chance.number()),
@@ -140,7 +139,7 @@ impl Plan {
             is_forgetful,
             is_first_start: false,
             late: Vec::new(),
-            datagrams,
+            datagrams: datagrams(nodes, chance),
             tables: chance.pick(&[
                 Tables::Tiny,
                 Tables::Tiny,

@@ -13,14 +13,14 @@ use crate::script::{Done, Loudness, Stop};
 pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "cluster",
-        usage: "cluster NODES [spare NODES] [first-start NODES] [seed N] [heartbeat T] [election MIN MAX] [log BYTES SLOTS] \
-                [datagram BYTES] [window BYTES] [tables tiny|small|roomy] \
-                [lease PERMILLE] [latency T]",
+        usage: "cluster NODES [spare NODES] [first-start NODES] [seed N] [heartbeat T] \
+                [election MIN MAX] [log BYTES SLOTS] [datagram BYTES] [window BYTES] \
+                [tables tiny|small|roomy] [lease PERMILLE] [latency T]",
         about: "makes nodes 1 to NODES with empty disks and starts them, and behind them spare \
-                ones that know nobody and wait to be taken in; with `first-start` all are told that this \
-                is one, and so many are started, the lowest ids; what is on its way takes \
-                `latency` ticks when time passes; with a `lease` clocks drift by so many thousandths \
-                at most",
+                ones that know nobody and wait to be taken in; with `first-start` all are told \
+                that this is one, and so many are started, the lowest ids; what is on its way takes \
+                `latency` ticks when time passes; with a `lease` clocks drift by so many \
+                thousandths at most",
         loudness: Loudness::Quiet,
         run: cluster,
     },
