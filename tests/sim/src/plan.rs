@@ -158,7 +158,6 @@ impl Plan {
         let is_forgetful =
             !is_operated && storm.is_none() && founders > 2 && founders < NODES && is_forgetful;
         let is_warm = is_forgetful && Chance::new(seed, WARMTH).permille(700);
-        let datagrams = datagrams(nodes, chance);
         let plan = Self {
             seed,
             cluster: ClusterId(chance.number()),
@@ -170,7 +169,7 @@ impl Plan {
             is_warm,
             is_first_start: false,
             late: Vec::new(),
-            datagrams,
+            datagrams: datagrams(nodes, chance),
             tables: chance.pick(&[
                 Tables::Tiny,
                 Tables::Tiny,
