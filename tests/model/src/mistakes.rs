@@ -31,11 +31,17 @@ pub enum Mistake {
     ResetWithoutRedraw,
     /// Rule 9: who holds clients' commands redraws where it should halt.
     HaltForgets,
+    /// First start: who is in an epoch comes back from its disk blank, and joins another.
+    BindingForgotten,
+    /// First start: quorums are of those that are named with a life, and not of all ids.
+    QuorumOfThePresent,
+    /// First start: a disk is lost, and its node says again that this is the first start.
+    LostDiskStarts,
 }
 
 impl Mistake {
     /// Each with its name on the command line.
-    pub const ALL: [(Self, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::SameIdentity, "same-identity"),
         (Self::DestinationUnchecked, "destination-unchecked"),
         (Self::MajorityFormation, "majority-formation"),
@@ -50,7 +56,16 @@ impl Mistake {
         (Self::BlankNeverVotes, "blank-never-votes"),
         (Self::ResetWithoutRedraw, "reset-without-redraw"),
         (Self::HaltForgets, "halt-forgets"),
+        (Self::BindingForgotten, "binding-forgotten"),
+        (Self::QuorumOfThePresent, "quorum-of-the-present"),
+        (Self::LostDiskStarts, "lost-disk-starts"),
     ];
+
+    /// Whether it is found by walks through a first start.
+    #[must_use]
+    pub fn is_of_first_start(self) -> bool {
+        matches!(self, Self::BindingForgotten | Self::QuorumOfThePresent | Self::LostDiskStarts)
+    }
 
     /// Whether nothing unsafe comes of it: votes that are not given elect nobody.
     #[must_use]
