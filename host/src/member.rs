@@ -203,7 +203,8 @@ struct Listed {
 #[derive(Serialize)]
 struct ListedMember {
     id: u32,
-    incarnation: String,
+    /// None of a member that was absent from the first start, until it is taken in.
+    incarnation: Option<String>,
     part: String,
     datagram: u16,
     address: Option<String>,
@@ -213,7 +214,7 @@ struct ListedMember {
 pub fn list(roll: &Roll, json: bool) -> String {
     let member = |member: &coracle::Member| ListedMember {
         id: member.member.id.0,
-        incarnation: member.member.incarnation.to_string(),
+        incarnation: member.member.has_life().then(|| member.member.incarnation.to_string()),
         part: member.part.to_string(),
         datagram: member.datagram,
         address: place(&member.address).map(|address| address.to_string()),
@@ -226,10 +227,11 @@ pub fn list(roll: &Roll, json: bool) -> String {
         return serde_json::to_string(&listed).unwrap_or_else(|error| error.to_string());
     }
     let mut text = format!("version {version}, {state}");
-    for ListedMember { id, part, address, .. } in members {
+    for ListedMember { id, incarnation, part, address, .. } in members {
         let address = address.map_or_else(String::new, |address| format!(" {address}"));
+        let absent = if incarnation.is_none() { ", absent from the first start" } else { "" };
         // A string takes whatever is written to it.
-        let _written = write!(text, "\n{id} {part}{address}");
+        let _written = write!(text, "\n{id} {part}{address}{absent}");
     }
     text
 }

@@ -8,7 +8,7 @@ use coracle_model::invariants::Violation;
 use coracle_model::mistakes::Mistake;
 use coracle_model::rules::Rules;
 use coracle_model::search::{self, Bounds, Found, search};
-use coracle_model::walk::{Walk, walk};
+use coracle_model::walk::{Walk, first_start_walk, walk};
 use coracle_model::world::World;
 
 /// Walks through the protocol of a cluster that stores nothing, and judges every step.
@@ -34,9 +34,18 @@ struct Arguments {
     /// Fails if one of them breaks nothing.
     #[arg(long)]
     mistakes: bool,
+    /// Walk through first starts by a majority, of processes with disks.
+    #[arg(long)]
+    first_start: bool,
     /// Print the steps of one walk.
     #[arg(long)]
     replay: Option<u64>,
+}
+
+impl Arguments {
+    fn walk(&self, seed: u64, mistake: Option<Mistake>) -> Walk {
+        if self.first_start { first_start_walk(seed, mistake) } else { walk(seed, mistake) }
+    }
 }
 
 fn main() {
@@ -52,7 +61,7 @@ fn main() {
         })
     });
     let is_well = if let Some(seed) = arguments.replay {
-        let walk = walk(seed, mistake);
+        let walk = arguments.walk(seed, mistake);
         print_trace(&walk);
         walk.violation.is_none()
     } else if arguments.mistakes {
@@ -68,12 +77,13 @@ fn main() {
 fn walks(arguments: &Arguments, mistake: Option<Mistake>) -> bool {
     let (mut commands, mut beyond, mut halted, mut hopeless) = (0, 0, 0, 0);
     for seed in arguments.seed..arguments.seed + arguments.walks {
-        let walk = walk(seed, mistake);
+        let walk = arguments.walk(seed, mistake);
         if let Some(violation) = walk.violation {
             print_trace(&walk);
             let name = arguments.mistake.as_ref().map(|name| format!(" --mistake {name}"));
+            let kind = if arguments.first_start { " --first-start" } else { "" };
             println!("seed {seed}: {violation}");
-            println!("again: cargo model --replay {seed}{}", name.unwrap_or_default());
+            println!("again: cargo model --replay {seed}{kind}{}", name.unwrap_or_default());
             return false;
         }
         commands += walk.world.ledger.acknowledged();
@@ -83,6 +93,10 @@ fn walks(arguments: &Arguments, mistake: Option<Mistake>) -> bool {
         hopeless += u64::from(waits && walk.world.is_beyond);
     }
     let count = arguments.walks;
+    if arguments.first_start {
+        println!("{count} first starts, no violation: {commands} commands");
+        return commands > 0;
+    }
     println!(
         "{count} walks, no violation, none stuck: {commands} commands, {beyond} beyond the bound, \
          {halted} halted, {hopeless} hopeless and not halted"
@@ -180,7 +194,7 @@ fn exhaustive(mistake: Option<Mistake>, states: usize) -> bool {
         (3, "serving", serving),
         (3, "replacing", replacing),
     ] {
-        let rules = Rules { members, mistake, reset: false };
+        let rules = Rules { members, mistake, reset: false, first_start: false };
         let start = match name {
             "serving" => search::serving(&rules),
             "replacing" => search::replacing(&rules),

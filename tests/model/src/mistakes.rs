@@ -33,11 +33,17 @@ pub enum Mistake {
     HaltForgets,
     /// Rule 9: who holds clients' commands, and whom its log does not name, redraws.
     UnnamedForgets,
+    /// First start: who is in an epoch comes back from its disk blank, and joins another.
+    BindingForgotten,
+    /// First start: quorums are of those that are named with a life, and not of all ids.
+    QuorumOfThePresent,
+    /// First start: a disk is lost, and its node says again that this is the first start.
+    LostDiskStarts,
 }
 
 impl Mistake {
     /// Each with its name on the command line.
-    pub const ALL: [(Self, &'static str); 15] = [
+    pub const ALL: [(Self, &'static str); 18] = [
         (Self::SameIdentity, "same-identity"),
         (Self::DestinationUnchecked, "destination-unchecked"),
         (Self::MajorityFormation, "majority-formation"),
@@ -53,7 +59,16 @@ impl Mistake {
         (Self::ResetWithoutRedraw, "reset-without-redraw"),
         (Self::HaltForgets, "halt-forgets"),
         (Self::UnnamedForgets, "unnamed-forgets"),
+        (Self::BindingForgotten, "binding-forgotten"),
+        (Self::QuorumOfThePresent, "quorum-of-the-present"),
+        (Self::LostDiskStarts, "lost-disk-starts"),
     ];
+
+    /// Whether it is found by walks through a first start.
+    #[must_use]
+    pub fn is_of_first_start(self) -> bool {
+        matches!(self, Self::BindingForgotten | Self::QuorumOfThePresent | Self::LostDiskStarts)
+    }
 
     /// Whether nothing unsafe comes of it: votes that are not given elect nobody.
     #[must_use]

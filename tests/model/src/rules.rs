@@ -39,6 +39,8 @@ pub struct Rules {
     pub mistake: Option<Mistake>,
     /// Rule 9: Reset and not Halt.
     pub reset: bool,
+    /// All have disks and are told that this is the first start: a majority forms the epoch.
+    pub first_start: bool,
 }
 
 impl Rules {
@@ -120,6 +122,13 @@ impl Process {
             boot: None,
             halted: false,
         }
+    }
+
+    /// A process that goes on from its disk: all but what figure 2 calls persistent is gone.
+    #[must_use]
+    pub fn recovered(&self, nonce: u16) -> Self {
+        let Self { me, epoch, term, vote, log, .. } = self.clone();
+        Self { epoch, term, vote, log, ..Self::blank(me, nonce) }
     }
 
     /// Whether it is in no epoch.

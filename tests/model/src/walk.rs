@@ -1,6 +1,7 @@
 //! Random walks: a wild phase in which anything may happen, then a fair one that must serve.
 
 mod divided;
+mod first_start;
 
 use crate::invariants::Violation;
 use crate::message::Body;
@@ -61,7 +62,11 @@ const TERM_MAX: u8 = 20;
 pub fn walk(seed: u64, mistake: Option<Mistake>) -> Walk {
     let mut chance = Chance::new(seed);
     let members = [3, 3, 3, 3, 2, 4, 5][chance.below(7)];
-    let rules = Rules { members, mistake, reset: chance.below(4) == 0 };
+    let first_start = mistake.is_some_and(Mistake::is_of_first_start);
+    let rules = Rules { members, mistake, reset: chance.below(4) == 0, first_start };
+    if first_start {
+        return first_start_walk(seed, mistake);
+    }
     let mut walk = Walk { violation: None, trace: Vec::new(), world: World::new(&rules), rules };
     let outcome = match chance.below(2) {
         0 => walk.divided(&mut chance),
@@ -69,6 +74,17 @@ pub fn walk(seed: u64, mistake: Option<Mistake>) -> Walk {
     };
     let outcome = outcome.and_then(|()| walk.fair(&mut chance));
     walk.violation = outcome.err();
+    walk
+}
+
+/// Walks from a seed through the first start of processes with disks, some of them late.
+#[must_use]
+pub fn first_start_walk(seed: u64, mistake: Option<Mistake>) -> Walk {
+    let mut chance = Chance::new(seed);
+    let members = [3, 3, 4, 5][chance.below(4)];
+    let rules = Rules { members, mistake, reset: false, first_start: true };
+    let mut walk = Walk { violation: None, trace: Vec::new(), world: World::new(&rules), rules };
+    walk.violation = walk.first_start(&mut chance).err();
     walk
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::invariants::{Ledger, Violation};
 use crate::message::{BLANK, Member, Message, members_of};
+use crate::mistakes::Mistake;
 use crate::rules::{Effects, Process, Rules};
 
 /// What can happen next.
@@ -112,8 +113,12 @@ impl World {
                 self.network.clear();
                 return Ok(true);
             }
+            Step::Restart(id) if rules.first_start => {
+                self.recover(rules, id);
+                (id, true)
+            }
             Step::Restart(id) => {
-                let same = rules.has(crate::mistakes::Mistake::SameIdentity);
+                let same = rules.has(Mistake::SameIdentity);
                 self.restart(id, same);
                 (id, true)
             }
@@ -129,7 +134,7 @@ impl World {
         let erases = effects.redraw.then_some(id);
         self.ledger.judge_copies(rules, &self.processes, erases, self.is_beyond)?;
         if effects.redraw {
-            self.restart(id, rules.has(crate::mistakes::Mistake::ResetWithoutRedraw));
+            self.restart(id, rules.has(Mistake::ResetWithoutRedraw));
         }
         Ok(happened)
     }
@@ -145,6 +150,19 @@ impl World {
         }
         *process = Process::blank(me, self.nonces);
         self.ledger.born(me);
+    }
+
+    /// A process with a disk is started again.
+    fn recover(&mut self, rules: &Rules, id: u8) {
+        if rules.has(Mistake::LostDiskStarts) {
+            return self.restart(id, false);
+        }
+        self.nonces += 1;
+        let process = &mut self.processes[usize::from(id)];
+        *process = match rules.has(Mistake::BindingForgotten) {
+            true => Process::blank(process.me, self.nonces),
+            false => process.recovered(self.nonces),
+        };
     }
 
     fn of(&mut self, id: u8) -> Acting<'_> {

@@ -3,7 +3,7 @@
 use coracle_model::mistakes::Mistake;
 use coracle_model::rules::Rules;
 use coracle_model::search::{self, Bounds, search};
-use coracle_model::walk::walk;
+use coracle_model::walk::{first_start_walk, walk};
 use coracle_model::world::World;
 
 #[test]
@@ -18,9 +18,20 @@ fn no_walk_breaks_the_rules() {
 }
 
 #[test]
+fn no_first_start_by_a_majority_makes_two_clusters() {
+    let mut acknowledged = 0;
+    for seed in 0..4000 {
+        let walk = first_start_walk(seed, None);
+        assert_eq!(walk.violation, None, "seed {seed}: {:?}", walk.trace);
+        acknowledged += walk.world.ledger.acknowledged();
+    }
+    assert!(acknowledged > 4000, "the walks reached nothing");
+}
+
+#[test]
 fn no_state_near_the_start_breaks_the_rules() {
     for (members, depth) in [(2, 7), (3, 5)] {
-        let rules = Rules { members, mistake: None, reset: false };
+        let rules = Rules { members, mistake: None, reset: false, first_start: false };
         let bounds = Bounds {
             depth,
             states: 1_000_000,
@@ -39,7 +50,7 @@ fn no_state_near_the_start_breaks_the_rules() {
 
 #[test]
 fn no_state_near_a_replacement_breaks_the_rules() {
-    let rules = Rules { members: 3, mistake: None, reset: false };
+    let rules = Rules { members: 3, mistake: None, reset: false, first_start: false };
     let bounds = Bounds {
         depth: 4,
         states: 1_000_000,

@@ -19,6 +19,9 @@ fn two_of_three_start_and_the_third_comes_in() {
     nodes.done(&["add", "7"]);
     let before = members(&nodes);
     assert_eq!(before.len(), 3, "the absent one counts");
+    assert_eq!((&before[2]["part"], &before[2]["incarnation"]), (&"voter".into(), &Value::Null));
+    let told = run(&["member", "list", "--servers", &nodes.servers()]).output;
+    assert!(told.contains("3 voter, absent from the first start"), "{told}");
     // Its operator has taken the word away: the cluster is there.
     nodes.more = &["--log=info"];
     nodes.start(2);

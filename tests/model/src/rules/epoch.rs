@@ -29,7 +29,10 @@ impl Process {
                 let any = |incarnation| counts(Member { id: member.id, incarnation });
                 if by_id { (1..=64).any(any) } else { counts(*member) }
             });
-            yes.count() * 2 > members_of(half).count()
+            // In a first start the absent count, too.
+            let of_all = rules.first_start && !rules.has(Mistake::QuorumOfThePresent);
+            let voters = if of_all { usize::from(rules.members) } else { members_of(half).count() };
+            yes.count() * 2 > voters
         };
         match configuration.new {
             Some(new) if rules.has(Mistake::NewHalfOnly) => counted(&new),

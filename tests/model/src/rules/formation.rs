@@ -1,4 +1,4 @@
-//! Rule 3: the first formation, by all.
+//! Rule 3: the first formation, by all, or by a majority in a first start.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ impl Process {
         }
         let count = members_of(&members).count();
         let lowest = members_of(&members).next() == Some(self.me);
-        let is_enough = match rules.has(Mistake::MajorityFormation) {
+        let is_enough = match rules.has(Mistake::MajorityFormation) || rules.first_start {
             true => count * 2 > usize::from(rules.members),
             false => count == usize::from(rules.members),
         };

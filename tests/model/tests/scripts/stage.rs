@@ -16,7 +16,7 @@ pub type Outcome = Result<bool, Violation>;
 
 impl Stage {
     pub fn new(members: u8, mistake: Option<Mistake>) -> Self {
-        let rules = Rules { members, mistake, reset: false };
+        let rules = Rules { members, mistake, reset: false, first_start: false };
         Self { rules, world: World::new(&rules), next: 0 }
     }
 
