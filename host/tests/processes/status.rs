@@ -61,6 +61,25 @@ fn many_peers_are_shown_page_by_page() {
 }
 
 #[test]
+fn tables_are_as_large_as_the_flags_say() {
+    let trio = Trio::start(&["--sessions", "2", "--pending", "3"]);
+    for _client in 0..4 {
+        trio.done(&["add", "1"]);
+    }
+    for port in trio.ports {
+        let mut seen = Value::Null;
+        let agrees = eventually(|| {
+            seen = status(port).expect("an answer");
+            let evicted = seen["counters"]["sessions_evicted"].as_u64();
+            seen["limits"]["sessions"]["used"] == 2 && evicted >= Some(2)
+        });
+        assert!(agrees, "{seen}");
+        assert_eq!(seen["limits"]["sessions"]["bound"], 2);
+        assert_eq!(seen["limits"]["pending"]["bound"], 3);
+    }
+}
+
+#[test]
 fn garbage_is_dropped_counted_and_shown() {
     let mut trio = Trio::start(&[]);
     let port = trio.ports[1];
