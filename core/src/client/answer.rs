@@ -114,7 +114,7 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
                 advice(Verdict::LongerRequest(bytes))
             }
             (wish, Answer::Refused(refusal @ (Refusal::Malformed | Refusal::TooLarge(_)))) => {
-                let fate = self.fate_of_refused(active, &wish);
+                let fate = self.fate_of_refused(active, &wish, refusal);
                 Ok(Verdict::Ended(Ending::Refused { refusal, fate }, &[]))
             }
             (
@@ -143,9 +143,12 @@ impl<A: Copy + PartialEq, S: Seal, R: Rng, const SERVERS: usize, const BYTES: us
         self.session.is_some_and(is_other)
     }
 
-    const fn fate_of_refused(&self, active: &Active, wish: &Wish) -> Fate {
+    /// How large a command may be changes with the members, so a copy of one that was too large may
+    /// still be under way to a leader that takes it.
+    const fn fate_of_refused(&self, active: &Active, wish: &Wish, refusal: Refusal) -> Fate {
+        let may_come = self.number > active.first || matches!(refusal, Refusal::TooLarge(_));
         match wish {
-            Wish::Command(_) if self.number > active.first => Fate::Unknown,
+            Wish::Command(_) if may_come => Fate::Unknown,
             Wish::Command(_)
             | Wish::Open
             | Wish::Query

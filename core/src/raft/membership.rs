@@ -12,7 +12,7 @@ use super::role::Role;
 use crate::configuration::{Configuration, Members};
 use crate::log::{EntryKind, Memory};
 use crate::seal::Seal;
-use crate::types::{Index, MemberId, Ticks};
+use crate::types::{Index, MemberId, NodeId, Ticks};
 
 /// One half of a configuration, seen from one node.
 #[derive(Clone, Copy, Debug, Default)]
@@ -242,7 +242,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         if found.is_some() {
             return found;
         }
-        if self.links.push(Link::new(member.id)).is_ok() {
+        let fresh = self.fresh_link(member.id);
+        if self.links.push(fresh.clone()).is_ok() {
             let peer = self.links.len().checked_sub(1)?;
             self.reset_progress(peer);
             return Some(peer);
@@ -253,17 +254,26 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         };
         let mut places = self.links.iter().enumerate();
         let (peer, _) = places.find(|(peer, link)| !link.is_named && leader != Some(*peer))?;
-        *self.links.get_mut(peer)? = Link::new(member.id);
+        *self.links.get_mut(peer)? = fresh;
         Some(peer)
+    }
+
+    /// A link whose datagrams are numbered behind all that this process has sent: an answer to an
+    /// earlier one, which may be to the same life, must not pass for one to a later.
+    fn fresh_link(&self, id: NodeId) -> Link {
+        let mut fresh = Link::new(id);
+        fresh.number = self.links.iter().map(|link| link.number).max().unwrap_or(0);
+        fresh
     }
 
     /// From now on this link is that life of that node. What was known and owed of another is gone.
     pub(super) fn meet_peer(&mut self, peer: usize, member: MemberId) {
         let (us, cluster, epoch) = (self.member(), self.options.cluster, self.hard.epoch);
+        let fresh = self.fresh_link(member.id);
         let Some(link) = self.links.get_mut(peer) else { return };
         let is_new = !link.is(member);
         if is_new && link.incarnation.0 != 0 {
-            *link = Link::new(member.id);
+            *link = fresh;
         }
         link.meet(cluster, epoch, us, member.incarnation);
         if is_new {

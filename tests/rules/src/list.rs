@@ -283,6 +283,7 @@ macro_rules! for_each_rule {
                 the_datagrams_on_a_link_are_numbered_from_one,
             ];
             membership: [
+                the_numbers_of_a_process_never_begin_anew,
                 an_election_in_a_joint_configuration_needs_both_majorities,
                 a_commit_in_a_joint_configuration_needs_both_majorities,
                 a_read_in_a_joint_configuration_needs_both_majorities,

@@ -10,8 +10,34 @@ use coracle::{
 use crate::harness::{
     Bench, DATAGRAM_BYTES, ELECTION_MAX, ELECTION_MIN, FIVE, FOUR, HEARTBEAT, MEMBERS, ONE, Run,
     Sent, Small, THREE, TWO, append, at, configuration, entries, granted, handover_vote, heartbeat,
-    matched, member, pre_granted, pre_vote, timeout_now, vote,
+    matched, member, pre_granted, pre_vote, timeout_now, vote, voters,
 };
+
+/// Thesis 6.4: a late answer proves nothing, so the numbers of a process go on when a life is named
+/// that was named before, with another one in between.
+pub fn the_numbers_of_a_process_never_begin_anew() {
+    let mut bench = Bench::follower(&[1]);
+    (0..4).for_each(|_| _ = bench.pass(ELECTION_MAX));
+    let before = number_to_three(&bench.pass(ELECTION_MAX));
+    assert!(before > 4);
+    let named = |incarnation| {
+        let mut members = voters(3);
+        members[2].member.incarnation = incarnation;
+        configuration(&members)
+    };
+    for (last, life) in [(at(1, 1), Incarnation(77)), (at(2, 2), member(THREE).incarnation)] {
+        let mut run = Run::new();
+        run.push(2, EntryKind::Configuration, &named(life));
+        bench.answers(ONE, append(2, last, 1, run.bytes()));
+    }
+    assert!(bench.raft.configuration().find(member(THREE)).is_some());
+    (0..2).for_each(|_| _ = bench.pass(ELECTION_MAX));
+    assert!(number_to_three(&bench.pass(ELECTION_MAX)) > before);
+}
+
+fn number_to_three(sent: &Sent) -> u64 {
+    sent.messages_to(THREE).map(|(number, _)| number).max().expect("it asks for a pre-vote")
+}
 
 /// Thesis 4.3: "agreement (for elections and entry commitment) requires separate majorities from both
 /// the old and new configurations", here for a pre-vote and an election.

@@ -237,7 +237,7 @@ fn a_query_spends_the_sequence_number_of_an_abandoned_command() {
 
 #[test]
 fn a_refusal_is_certain_only_of_a_command_sent_once() {
-    let refusal = Refusal::TooLarge(9);
+    let refusal = Refusal::Malformed;
     let mut client = client(1);
     let sent = asked_in_session(&mut client, b"one");
     answer(&mut client, &sent, Answer::Refused(refusal));
@@ -249,6 +249,21 @@ fn a_refusal_is_certain_only_of_a_command_sent_once() {
     let sent = asked(&mut client);
     answer(&mut client, &sent, Answer::Refused(refusal));
     let fate = Fate::Unknown;
+    assert_eq!(finished(&mut client, &mut [0; 600]), Outcome::Refused { refusal, fate });
+}
+
+#[test]
+fn a_command_that_was_too_large_may_still_fit_a_later_leader() {
+    let refusal = Refusal::TooLarge(9);
+    let mut client = client(1);
+    let sent = asked_in_session(&mut client, b"one");
+    answer(&mut client, &sent, Answer::Refused(refusal));
+    let fate = Fate::Unknown;
+    assert_eq!(finished(&mut client, &mut [0; 600]), Outcome::Refused { refusal, fate });
+    client.query(b"q").unwrap();
+    let sent = asked(&mut client);
+    answer(&mut client, &sent, Answer::Refused(refusal));
+    let fate = Fate::NothingHappened;
     assert_eq!(finished(&mut client, &mut [0; 600]), Outcome::Refused { refusal, fate });
 }
 
@@ -310,7 +325,7 @@ fn a_refusal_of_a_command_that_was_taken_up_is_not_certain() {
     let mut second = client(1);
     second.resume(&first.ticket().unwrap()).unwrap();
     let sent = asked(&mut second);
-    let refusal = Refusal::TooLarge(9);
+    let refusal = Refusal::Malformed;
     answer(&mut second, &sent, Answer::Refused(refusal));
     let fate = Fate::Unknown;
     assert_eq!(finished(&mut second, &mut [0; 600]), Outcome::Refused { refusal, fate });
