@@ -114,6 +114,10 @@ impl Life {
         if base.index <= self.view.base.index || base.index == Index::ZERO {
             return Ok(());
         }
+        // What it had itself it may commit and drop in one step; whether it may is judged as a commit.
+        if self.known(base.index).map(|known| known.id) == Some(base) && base.index <= view.commit {
+            return Ok(());
+        }
         let covered = annals.committed.get(..base.index.0 as usize).unwrap_or_default();
         let last = covered.last().map(|committed| committed.known);
         ensure(2, last.map(|known| known.id) == Some(base), || {
