@@ -28,7 +28,7 @@ pub(crate) struct Question {
     member: MemberId,
     /// Only an answer with this is of now.
     nonce: Nonce,
-    /// When it may be asked again.
+    /// When it, or another one, may be asked again.
     pub(crate) again_at: Ticks,
     /// The configuration then; what was asked under another says nothing of this one.
     configuration: Index,
@@ -53,7 +53,8 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
         let (now, configuration) = (self.now, self.configuration.index);
         let again_at = now.plus(self.options.timing.heartbeat).plus(self.options.timing.heartbeat);
         let Role::Leader(leader) = &mut self.role else { return false };
-        if leader.question.is_some_and(|asked| asked.member == from && now < asked.again_at) {
+        // Of two lives that say hello in turn each would void the question to the other.
+        if leader.question.is_some_and(|asked| now < asked.again_at) {
             return false;
         }
         leader.question = Some(Question { member: from, nonce, again_at, configuration });

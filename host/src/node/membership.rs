@@ -18,6 +18,9 @@ pub struct Membership {
     asked: Option<MemberId>,
     /// Whether this node has yet to get what was there when it was taken in.
     is_behind: bool,
+    /// Whether it was blank when it was looked at first.
+    began_blank: bool,
+    has_looked: bool,
 }
 
 impl Membership {
@@ -46,6 +49,10 @@ impl Membership {
         let raft = node.raft();
         let configuration = raft.configuration();
         let id = raft.member().id;
+        if !self.has_looked {
+            self.has_looked = true;
+            self.began_blank = raft.role() == RoleName::Blank;
+        }
         if self.is_behind && raft.applied() >= self.version {
             self.is_behind = false;
             info!("Node {id} has caught up: it has everything up to index {}", raft.applied());
@@ -55,15 +62,18 @@ impl Membership {
             return;
         }
         let is_first = self.members.is_empty();
+        // Who was taken in may get the log so quickly that it has its vote already.
+        let was_taken_in = is_first && self.began_blank && version > Index(1);
         for member in &configuration.members {
             let own = member.member == raft.member();
+            let is_promoted = own && was_taken_in && member.part == Part::Voter;
             // The members that a cluster begins with, or that were there before, are no news.
-            if is_first && (!own || member.part == Part::Voter) {
+            if is_first && (!own || member.part == Part::Voter && !is_promoted) {
                 continue;
             }
             let before = self.members.iter().find(|it| it.member == member.member);
-            let before = before.map(|it| it.part);
-            self.is_behind |= own && before.is_none();
+            let before = before.map(|it| it.part).or(is_promoted.then_some(Part::Recruit));
+            self.is_behind |= own && is_first;
             if let Some(what) = news(before, member.part) {
                 let place = joining::place(&member.address);
                 let place = place.map_or_else(String::new, |it| format!(" at {it}"));

@@ -363,6 +363,7 @@ macro_rules! for_each_rule {
                 a_learner_is_replaced_by_a_learner,
                 whom_the_configuration_does_not_name_is_not_taken_in,
                 a_life_is_asked_again_after_a_while_and_else_told_where_we_stand,
+                two_lives_that_say_hello_in_turn_are_asked_one_after_the_other,
                 a_life_that_is_in_the_epoch_already_is_taken_in_too,
                 a_life_that_no_configuration_names_says_hello_when_it_hears_no_leader,
             ];

@@ -78,6 +78,7 @@ pub fn a_life_that_is_heard_is_not_replaced() {
 pub fn an_answer_from_before_a_change_takes_nobody_in() {
     let mut bench = with_three_silent();
     let question = says_hello(&mut bench, NEW).hello_to(THREE).expect("it is asked back");
+    (0..2).for_each(|_| beat(&mut bench));
     take_in(&mut bench, OTHER);
     let before = lives(&bench);
     bench.answers_outside(NEW, blank(question.nonce));
@@ -136,6 +137,16 @@ pub fn a_life_is_asked_again_after_a_while_and_else_told_where_we_stand() {
     assert_ne!(first.nonce, second.nonce);
     bench.answers_outside(NEW, blank(first.nonce));
     assert_eq!(lives(&bench).len(), 1, "only the last question counts");
+}
+
+/// Replacing: a life that says hello does not void the question to another one, or two that say it in
+/// turn would wait for ever.
+pub fn two_lives_that_say_hello_in_turn_are_asked_one_after_the_other() {
+    let mut bench = with_three_silent();
+    let first = says_hello(&mut bench, NEW).hello_to(THREE).expect("it is asked back");
+    assert!(says_hello(&mut bench, OTHER).hello_to(THREE).is_none(), "the other one may answer");
+    bench.answers_outside(NEW, blank(first.nonce));
+    assert!(bench.raft.configuration().find(NEW).is_some());
 }
 
 /// Replacing: a life that was taken into the epoch, by a leader which then lost the entry that named
