@@ -179,6 +179,14 @@ impl<M: Memory> Log<M> {
         self.reserve = Reserve { entries: self.slot_count() / 4, bytes: self.capacity_bytes() / 8 };
     }
 
+    /// Whether more than half of that is left, so that a leader may begin its term though nobody has
+    /// answered it yet. The rest is for leaders that a quorum follows, whose entry commits.
+    pub(crate) fn has_room_for_terms(&self) -> bool {
+        let kept = usize::try_from(self.last.index.since(self.base.index)).unwrap_or(usize::MAX);
+        let free = self.slot_count().saturating_sub(kept);
+        free > self.reserve.entries / 2 && self.free_bytes() > self.reserve.bytes / 2
+    }
+
     /// How many bytes the next command may take.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn room_for_command(&self) -> usize {

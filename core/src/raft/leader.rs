@@ -240,6 +240,9 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             }
             self.start_read_round();
         }
+        if by_quorum >= self.log.last().index {
+            self.begin_term();
+        }
     }
 
     /// How far a majority of this half holds the log durably, and how far all of it.

@@ -150,13 +150,15 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// agree, and what all members hold is committed, until there is room.
     pub(super) fn become_leader(&mut self) {
         let last = self.log.last().index;
-        match self.append_noop() {
+        let begun = if self.log.has_room_for_terms() { self.append_noop() } else { None };
+        match begun {
             Some(first) => self.lead_from(first, first),
             None => self.lead_from(last, NO_ENTRY),
         }
     }
 
-    /// Appends the first entry of our own term as soon as there is room for it.
+    /// Appends the first entry of our own term as soon as there is room for it, or a quorum has what
+    /// is before.
     pub(super) fn begin_term(&mut self) {
         let is_missing = matches!(&self.role, Role::Leader(leader) if leader.first == NO_ENTRY);
         if is_missing

@@ -10,6 +10,31 @@ use crate::harness::{
     Small, THREE, TWO, append, at, configuration, entries, member, options, others, timing, voters,
 };
 
+/// Of the room for first entries the second half is for leaders that a quorum follows: each of the others
+/// could leave one there that never commits.
+pub fn a_leader_with_little_room_begins_its_term_when_a_quorum_has_its_log() {
+    let memory = Small::limited(640, 16);
+    let mut bench = Bench::stored(memory, voters(3), 1, None, &[1; 12]);
+    for (term, begins_at_once) in [(2, true), (3, true), (4, false)] {
+        let before = bench.raft.last();
+        bench.get_elected();
+        let begun = EntryId { term: Term(term), index: before.index.next() };
+        assert_eq!(bench.raft.last(), if begins_at_once { begun } else { before });
+        if begins_at_once {
+            // Nobody answers, so it steps down.
+            bench.pass_unseen(Ticks(2 * timing().election_min.0 + 1));
+        }
+    }
+    let before = bench.raft.last();
+    for _exchange in 0..4 {
+        let sent = bench.beats();
+        bench.accepts(&sent, ONE);
+        bench.drive();
+    }
+    assert_eq!(bench.raft.last(), EntryId { term: Term(4), index: before.index.next() });
+    assert_eq!(bench.raft.commit(), bench.raft.last().index);
+}
+
 /// PITFALLS 20: a full log refuses a command, and nothing has changed.
 pub fn a_full_log_refuses_commands() {
     let mut bench = Bench::leader(&[1]);

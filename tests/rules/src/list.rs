@@ -261,6 +261,7 @@ macro_rules! for_each_rule {
                 a_drift_that_leaves_no_lease_is_refused,
             ];
             limits: [
+                a_leader_with_little_room_begins_its_term_when_a_quorum_has_its_log,
                 a_full_log_refuses_commands,
                 a_full_log_serves_again_when_there_is_room,
                 a_log_without_free_slots_refuses_commands,
