@@ -73,7 +73,8 @@ impl Run {
         self.counts.add("clients that were never answered", waiting as u64);
         let has_lost = self.has_lost();
         let is_roomy = self.plan.tables == Tables::Roomy;
-        let is_excused = has_lost || !is_roomy || self.is_divided();
+        let is_choked = self.plan.is_first_start && self.has_a_full_log();
+        let is_excused = has_lost || !is_roomy || is_choked || self.is_divided();
         ensure(12, waiting == 0 || is_excused, || {
             format!("{waiting} clients wait for an answer although all is well")
         })
@@ -94,13 +95,12 @@ impl Run {
         let Some(peer) = &self.hosts[leader].peer else { return Ok(()) };
         let raft = peer.raft();
         let (epoch, term, last) = (raft.hard_state().epoch, raft.term(), raft.last().index);
-        // First starts have logs of one size.
-        let sizes: BTreeSet<_> = self.plan.logs.iter().map(|log| (log.bytes, log.slots)).collect();
-        let is_choked = self.has_a_full_log() && self.has_lost() && sizes.len() > 1;
+        let has_dead = self.has_lost() || self.plan.is_first_start;
+        let is_choked = self.has_a_full_log() && has_dead;
         if is_choked && raft.commit() < last {
-            // One of the voters is dead, and a log is full that is smaller than others: what an earlier
-            // leader has left in those, and the first entry of this one behind it, find no room there.
-            self.counts.add("clusters choked by logs of different sizes beside a lost disk", 1);
+            // One of the voters is dead or was absent, and a log is full that is smaller than others, or
+            // wastes more of its ring: what an earlier leader has left finds no room there.
+            self.counts.add("clusters choked by full logs beside a lost disk", 1);
             return Ok(());
         }
         let members = raft.configuration().members.clone();
