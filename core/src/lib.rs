@@ -186,8 +186,10 @@
 //! [`Incarnation`] when it is started again, and the others do not take it for the member that it
 //! was: the leader takes the new life in, and puts it in the place of the old one when it has the log.
 //! For that a node needs room for one more member than the cluster has. The cluster serves while more
-//! than half of its voters run; where half of them or more are started again at once, the rest waits
-//! for ever. The voters' ids stay those of the start there: other ids may only be learners.
+//! than half of its voters run. Where half of them or more are started again at once nothing can come
+//! of it any more, and the rest finds that out: what then becomes of it is its
+//! [condition](Condition::Halted). The voters' ids stay those of the start there: other ids may only
+//! be learners.
 //!
 //! A node that its own program ends, for a reset or for new firmware, can leave an [image](Node::retire)
 //! of itself in memory that survives, from which the next one [goes on](Node::resume) in the same life.

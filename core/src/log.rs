@@ -182,9 +182,7 @@ impl<M: Memory> Log<M> {
     /// Whether more than half of that is left, so that a leader may begin its term though nobody has
     /// answered it yet. The rest is for leaders that a quorum follows, whose entry commits.
     pub(crate) fn has_room_for_terms(&self) -> bool {
-        let kept = usize::try_from(self.last.index.since(self.base.index)).unwrap_or(usize::MAX);
-        let free = self.slot_count().saturating_sub(kept);
-        free > self.reserve.entries / 2 && self.free_bytes() > self.reserve.bytes / 2
+        self.free_slots() > self.reserve.entries / 2 && self.free_bytes() > self.reserve.bytes / 2
     }
 
     /// How many bytes the next command may take.
@@ -382,12 +380,15 @@ impl<M: Memory> Log<M> {
         LAST_INDEX.since(self.last.index)
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    fn free_slots(&self) -> usize {
+        self.slot_count().saturating_sub(low(self.last.index.since(self.base.index)))
+    }
+
     /// How many more entries there are slots and indices for.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn free_entries(&self) -> usize {
-        let used = low(self.last.index.since(self.base.index));
-        let indices = low(self.free_indices());
-        self.memory.slots().len().saturating_sub(used).min(indices)
+        self.free_slots().min(low(self.free_indices()))
     }
 
     /// The last entry that is neither behind `index` nor of a later term than `term`; the base if

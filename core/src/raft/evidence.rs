@@ -9,6 +9,7 @@
 
 use rand_core::Rng;
 
+use super::formation::REPEATS;
 use super::link::Owed;
 use super::role::Role;
 use super::{Raft, nonzero};
@@ -73,9 +74,6 @@ impl Seen {
         [self.incarnation.0, self.epoch.0, flags]
     }
 }
-
-/// How often the questions of a round are repeated before it is given up.
-const REPEATS: u8 = 8;
 
 impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// Asks all others who they are, when an election timeout has passed in vain: a leader that

@@ -30,7 +30,7 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// have lost its disk, and counts as absent. Of those who are left the lowest id coordinates.
     pub(super) fn first_start(&self) -> Option<PeerSet> {
         let Role::Blank(formation) = &self.role else { return None };
-        let waiting = Ticks(self.options.timing.heartbeat.0.saturating_mul(REPEATS / 2));
+        let waiting = Ticks(self.options.timing.heartbeat.0.saturating_mul(u64::from(REPEATS / 2)));
         let has_waited = formation.round_ends.since(self.now) <= waiting;
         let may_start = self.options.is_first_start
             && formation.booting.is_none()

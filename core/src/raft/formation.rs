@@ -60,14 +60,14 @@ impl Formation {
 }
 
 /// How many times the questions of a round are repeated before it is given up.
-pub(super) const REPEATS: u64 = 8;
+pub(super) const REPEATS: u8 = 8;
 
 impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
     /// Begins a round of hellos with a new nonce; all earlier answers are forgotten.
     pub(super) fn start_hello_round(&mut self) {
         let nonce = Nonce(nonzero(&mut self.random));
         let interval = self.options.timing.heartbeat;
-        let round = Ticks(interval.0.saturating_mul(REPEATS));
+        let round = Ticks(interval.0.saturating_mul(u64::from(REPEATS)));
         // Alone there is nobody to wait for; who is to be added asks nobody.
         let resend_at = match self.options.is_joining {
             true => Ticks::NEVER,

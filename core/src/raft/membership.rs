@@ -243,11 +243,11 @@ impl<M: Memory, R: Rng, S: Seal, const N: usize> Raft<M, R, S, N> {
             return found;
         }
         let fresh = self.fresh_link(member.id);
-        if self.links.push(fresh.clone()).is_ok() {
+        let Err(fresh) = self.links.push(fresh) else {
             let peer = self.links.len().checked_sub(1)?;
             self.reset_progress(peer);
             return Some(peer);
-        }
+        };
         let leader = match &self.role {
             Role::Follower(follower) => follower.leader,
             Role::Blank(_) | Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => None,
