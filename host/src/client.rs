@@ -422,8 +422,7 @@ fn answered<T>(
 
 /// What a query is told when the answers to those before it are of a world that is gone.
 fn anew() -> Failure {
-    let why = "the cluster was formed anew, without what it held; ask again for what it holds now";
-    Failure::Refused(why.to_owned())
+    Failure::Refused(format!("{FORMED_ANEW}; ask again for what it holds now"))
 }
 
 fn not_started(error: StartError) -> Failure {
@@ -440,11 +439,10 @@ fn ended(outcome: &Outcome<'_>) -> Failure {
         Outcome::SessionExpired => Failure::Unknown(
             "the cluster no longer knows this session; it may have taken effect".to_owned(),
         ),
-        Outcome::EpochEnded => Failure::Unknown(
-            "the cluster was formed anew, without what it held, and knows nothing of this session: it \
-             takes no effect any more, but may have had one before"
-                .to_owned(),
-        ),
+        Outcome::EpochEnded => Failure::Unknown(format!(
+            "{FORMED_ANEW}, and knows nothing of this session: it takes no effect any more, but may \
+             have had one before"
+        )),
         Outcome::AnswerTooLong { bytes } => {
             Failure::Unknown(format!("its answer of {bytes} bytes is too long to be sent"))
         }
@@ -472,6 +470,9 @@ fn by_fate(fate: Fate, why: String) -> Failure {
         )),
     }
 }
+
+/// What became of the cluster that was asked.
+pub const FORMED_ANEW: &str = "the cluster was formed anew, without what it held";
 
 const READ_LIMIT: Duration = Duration::from_secs(3);
 const WRITE_LIMIT: Duration = Duration::from_secs(5);

@@ -7,6 +7,7 @@ use coracle::{
 };
 use coracle_machines::{Query, Response};
 
+use crate::client::FORMED_ANEW;
 use crate::commands::{Encoded, decode, refusal, value};
 use crate::console::{Outcome, Request};
 use crate::setup::{HostClient, HostNode};
@@ -156,9 +157,7 @@ fn finished(ending: &Ending<'_>) -> Outcome {
         Ending::SessionExpired => {
             Outcome::Unknown("this node's session has expired; it may have taken effect".to_owned())
         }
-        Ending::EpochEnded => {
-            Outcome::Unknown("the cluster was formed anew, without what it held".to_owned())
-        }
+        Ending::EpochEnded => Outcome::Unknown(FORMED_ANEW.to_owned()),
         Ending::Answered { .. }
         | Ending::Status(_)
         | Ending::Peers { .. }
