@@ -348,7 +348,8 @@ impl Process<'_> {
                 Some(Event::Applied { .. }) => {}
                 Some(Event::LeftEpoch { epoch }) => {
                     warn!(
-                        "Node {} held nothing of epoch {epoch}, of which nothing can come any more, and begins anew",
+                        "Node {} held nothing of epoch {epoch}, of which nothing can come any more, \
+                         and begins anew",
                         self.node.raft().member().id
                     );
                     self.begin_journal();

@@ -155,13 +155,24 @@ fn tell_condition(node: &HostNode, roster: &Roster, condition: Condition) {
         Condition::Hopeless => warn!(
             "Node {id} sees no majority any more: too many of the others have come back with nothing"
         ),
-        Condition::Halted => error!(
-            "Node {id} has halted, and keeps what it holds, up to index {}: all others confirm that \
-             too many have come back with nothing. `coracle recover --server {}` makes a new cluster \
-             of what it holds; once it is ended and started again a new cluster begins empty",
-            node.raft().last().index,
-            roster.listen
-        ),
+        Condition::Halted => {
+            let way_out = if node.storage().is_durable() {
+                "Once it is ended, `coracle recover` with its directory makes a new cluster of what it \
+                 holds; if that is put away, a new cluster begins empty"
+                    .to_owned()
+            } else {
+                format!(
+                    "`coracle recover --server {}` makes a new cluster of what it holds; once it is \
+                     ended and started again a new cluster begins empty",
+                    roster.listen
+                )
+            };
+            error!(
+                "Node {id} has halted, and keeps what it holds, up to index {}: all others confirm \
+                 that too many have come back with nothing. {way_out}",
+                node.raft().last().index
+            );
+        }
     }
 }
 

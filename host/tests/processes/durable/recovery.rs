@@ -99,6 +99,18 @@ fn a_survivor_is_a_cluster_of_its_own_and_others_join_it() {
 }
 
 #[test]
+fn one_that_has_halted_says_how_its_directory_becomes_a_cluster() {
+    let mut cluster = Cluster::destroyed("halted");
+    cluster.start_all();
+    cluster.until(2, "halted", |status| status["condition"] == "halted");
+    cluster.node(2).expect_error("`coracle recover` with its directory makes a new cluster");
+    cluster.kill_all();
+    assert_eq!(cluster.recover(2, &["--yes"]).code, Some(0));
+    cluster.start(2);
+    assert_eq!(cluster.done(&["get"]), "5");
+}
+
+#[test]
 fn nothing_is_recovered_that_nobody_wants_or_that_is_in_use() {
     let mut cluster = Cluster::destroyed("unwanted");
     let before = cluster.files(2);
